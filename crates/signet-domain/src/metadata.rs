@@ -1,0 +1,211 @@
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::Invalid;
+
+/// What a partner notes about a user: a JSON object (RFC 8259).
+///
+/// At most 50 keys of 1 to 64 characters each, 16 KiB as compact JSON, 8 levels of nesting (the object itself is the
+/// first), no U+0000. It is held as canonical text, compact and with sorted keys, because it is written out a
+/// thousand times for each time that somebody changes it.
+#[derive(Debug, Clone)]
+pub struct Metadata(Box<RawValue>);
+
+/// A JSON Merge Patch (RFC 7396) for [`Metadata`]: `null` deletes a key, an object is merged, all else replaces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetadataPatch(Map<String, Value>);
+
+impl Metadata {
+    /// The most keys the object itself may have.
+    pub const MAX_KEYS: usize = 50;
+    /// The most characters one of its keys may have.
+    pub const MAX_KEY_CHARS: usize = 64;
+    /// The most bytes of its compact JSON.
+    pub const MAX_BYTES: usize = 16 * 1024;
+    /// The most levels of nested objects and arrays, the outermost object counted.
+    pub const MAX_DEPTH: usize = 8;
+
+    /// Checks the object and brings it into its canonical text.
+    pub fn new(object: &Map<String, Value>) -> Result<Self, Invalid> {
+        check(object)?;
+        let text = serde_json::to_string(object).map_err(|_error| Invalid::new("must be a JSON object"))?;
+        if text.len() > Self::MAX_BYTES {
+            return Err(Invalid::new("must be at most 16 KiB as compact JSON"));
+        }
+        RawValue::from_string(text).map(Self).map_err(|_error| Invalid::new("must be a JSON object"))
+    }
+
+    /// Reads canonical text back, as a store returns it.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text == "{}" {
+            return Ok(Self::default());
+        }
+        let object: Map<String, Value> =
+            serde_json::from_str(text).map_err(|_error| Invalid::new("must be a JSON object"))?;
+        Self::new(&object)
+    }
+
+    /// The compact JSON text, keys sorted.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The object itself.
+    #[must_use]
+    pub fn to_object(&self) -> Map<String, Value> {
+        serde_json::from_str(self.as_json()).unwrap_or_default()
+    }
+
+    /// The metadata after `patch` (RFC 7396, section 2). The result must keep the limits, the patch need not.
+    pub fn merged(&self, patch: &MetadataPatch) -> Result<Self, Invalid> {
+        let mut object = self.to_object();
+        merge(&mut object, &patch.0);
+        Self::new(&object)
+    }
+}
+
+impl MetadataPatch {
+    /// Any JSON object is a patch.
+    #[must_use]
+    pub fn new(patch: Map<String, Value>) -> Self {
+        Self(patch)
+    }
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        // `{}` is JSON, so the fallback is never taken; it is here because the constructor is not infallible.
+        Self(RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+    }
+}
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_json() == other.as_json()
+    }
+}
+
+impl Eq for Metadata {}
+
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+fn check(object: &Map<String, Value>) -> Result<(), Invalid> {
+    if object.len() > Metadata::MAX_KEYS {
+        return Err(Invalid::new("must have at most 50 keys"));
+    }
+    if object.keys().any(|key| key.is_empty() || key.chars().nth(Metadata::MAX_KEY_CHARS).is_some()) {
+        return Err(Invalid::new("must have keys of 1 to 64 characters"));
+    }
+    object.iter().try_for_each(|(key, value)| check_text(key).and_then(|()| check_value(value, 1)))
+}
+
+fn check_value(value: &Value, depth: usize) -> Result<(), Invalid> {
+    match value {
+        Value::String(text) => check_text(text),
+        Value::Array(_) | Value::Object(_) if depth == Metadata::MAX_DEPTH => {
+            Err(Invalid::new("must be at most 8 levels deep"))
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| check_value(item, depth + 1)),
+        Value::Object(object) => {
+            object.iter().try_for_each(|(key, value)| check_text(key).and_then(|()| check_value(value, depth + 1)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+fn check_text(text: &str) -> Result<(), Invalid> {
+    if text.contains('\0') { Err(Invalid::new("must not contain U+0000")) } else { Ok(()) }
+}
+
+fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (key, change) in patch {
+        match change {
+            Value::Null => {
+                target.remove(key);
+            }
+            Value::Object(change) => {
+                let value = target.entry(key.clone()).or_insert_with(|| Value::Object(Map::new()));
+                if !value.is_object() {
+                    *value = Value::Object(Map::new());
+                }
+                if let Value::Object(object) = value {
+                    merge(object, change);
+                }
+            }
+            other => {
+                target.insert(key.clone(), other.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(object) => object,
+            _ => panic!("not an object"),
+        }
+    }
+
+    fn nested(levels: usize) -> Value {
+        (1..levels).fold(json!({}), |inner, _| json!({ "a": inner }))
+    }
+
+    #[test]
+    fn the_text_is_compact_and_sorted() {
+        let metadata = Metadata::new(&object(json!({"b": 1, "a": {"d": [1.5, "x"], "c": null}}))).expect("valid");
+        assert_eq!(metadata.as_json(), r#"{"a":{"c":null,"d":[1.5,"x"]},"b":1}"#);
+        assert_eq!(Metadata::parse(metadata.as_json()), Ok(metadata));
+        assert_eq!(Metadata::default().as_json(), "{}");
+    }
+
+    #[test]
+    fn every_limit_holds_exactly() {
+        let keys = |count: usize| (0..count).map(|n| (n.to_string(), Value::Null)).collect::<Map<_, _>>();
+        assert!(Metadata::new(&keys(50)).is_ok());
+        assert!(Metadata::new(&keys(51)).is_err());
+
+        assert!(Metadata::new(&object(json!({ "ä".repeat(64): 1 }))).is_ok());
+        assert!(Metadata::new(&object(json!({ "a".repeat(65): 1 }))).is_err());
+        assert!(Metadata::new(&object(json!({ "": 1 }))).is_err());
+
+        assert!(Metadata::new(&object(json!({ "a": "x".repeat(16 * 1024 - 8) }))).is_ok());
+        assert!(Metadata::new(&object(json!({ "a": "x".repeat(16 * 1024 - 7) }))).is_err());
+
+        assert!(Metadata::new(&object(nested(8))).is_ok());
+        assert!(Metadata::new(&object(nested(9))).is_err());
+
+        assert!(Metadata::new(&object(json!({ "a": ["\0"] }))).is_err());
+        assert!(Metadata::new(&object(json!({ "a": { "\0": 1 } }))).is_err());
+    }
+
+    /// The test cases of RFC 7396, appendix A, whose target and patch are objects.
+    #[test]
+    fn patches_merge_as_rfc_7396_says() {
+        for (target, patch, expected) in [
+            (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
+            (json!({"a":"b"}), json!({"a":null}), json!({})),
+            (json!({"a":"b","b":"c"}), json!({"a":null}), json!({"b":"c"})),
+            (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"c"}), json!({"a":["b"]}), json!({"a":["b"]})),
+            (json!({"a":{"b":"c"}}), json!({"a":{"b":"d","c":null}}), json!({"a":{"b":"d"}})),
+            (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
+            (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
+            (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
+        ] {
+            let merged = Metadata::new(&object(target)).expect("valid").merged(&MetadataPatch::new(object(patch)));
+            assert_eq!(Value::Object(merged.expect("valid").to_object()), expected);
+        }
+    }
+}

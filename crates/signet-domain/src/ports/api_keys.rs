@@ -1,0 +1,30 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{ApiKey, ApiKeyId, PartnerId, Timestamp};
+
+/// A key together with what its partner's state says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The key.
+    pub key: ApiKey,
+    /// Whether its partner is disabled.
+    pub partner_disabled: bool,
+}
+
+/// The API keys of all partners.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ApiKeyRepository: Send + Sync {
+    /// Adds a key; `false` where its partner does not exist (nothing is written then). Its id MUST be new.
+    async fn insert(&self, key: ApiKey) -> Result<bool, StoreError>;
+
+    /// The key with that id, whoever owns it, with the state of its partner: what a request is authenticated by.
+    async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// A partner's keys, oldest first (by creation, then id), expired and revoked ones included.
+    async fn list(&self, partner_id: PartnerId) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Revokes the key and returns it, or `None` where there is none. Revoking it again keeps the first time.
+    async fn revoke(&self, id: ApiKeyId, at: Timestamp) -> Result<Option<ApiKey>, StoreError>;
+}

@@ -1,0 +1,90 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{Invalid, PartnerId, User, UserChange, UserId};
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    limit: u32,
+    offset: u64,
+}
+
+impl Page {
+    /// The limit where none is given.
+    pub const DEFAULT_LIMIT: u32 = 20;
+    /// The highest limit.
+    pub const MAX_LIMIT: u32 = 100;
+
+    /// A limit in `1..=100`, and an offset that a database can count to (at most 2⁶³ − 1).
+    pub fn new(limit: u32, offset: u64) -> Result<Self, Invalid> {
+        if !(1..=Self::MAX_LIMIT).contains(&limit) {
+            return Err(Invalid::new("must be 1 to 100"));
+        }
+        if i64::try_from(offset).is_err() {
+            return Err(Invalid::new("must be at most 9223372036854775807"));
+        }
+        Ok(Self { limit, offset })
+    }
+
+    /// How many records at most, 1 to 100.
+    #[must_use]
+    pub const fn limit(self) -> u32 {
+        self.limit
+    }
+
+    /// How many records to skip, at most 2⁶³ − 1.
+    #[must_use]
+    pub const fn offset(self) -> u64 {
+        self.offset
+    }
+}
+
+/// One page of a partner's users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPage {
+    /// The users of the page, in the order of registration, oldest first.
+    pub users: Vec<User>,
+    /// How many users the partner has, removed ones included.
+    pub total: u64,
+}
+
+/// Why a change was not committed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Another user of the partner, removed ones included, has an address with the same key.
+    #[error("the e-mail address belongs to user {existing}")]
+    EmailTaken {
+        /// That user.
+        existing: UserId,
+    },
+    /// The store no longer holds the version that the change replaces: read again and decide again.
+    #[error("the user has changed meanwhile")]
+    Stale,
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Users, and the one way to change them.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait UserRepository: Send + Sync {
+    /// Writes the user and its audit entry in one transaction and returns the user once that is durable.
+    ///
+    /// - A change with [`replaces`](UserChange::replaces) `None` inserts; the users of a partner keep the order in which
+    ///   their insertions became visible.
+    /// - Else it MUST replace exactly that version; where the store holds another, or no such user of that partner, it
+    ///   changes nothing and returns [`CommitError::Stale`].
+    /// - The e-mail key MUST be unique within the partner, removed users included, and free for other partners. A race
+    ///   lost is the same [`CommitError::EmailTaken`] as a duplicate found. Nothing is written then.
+    /// - What [`find`](Self::find) returns afterwards equals the user in the change, to the millisecond.
+    async fn commit(&self, change: UserChange) -> Result<User, CommitError>;
+
+    /// The user with that id, if it is that partner's. Sees every change acknowledged before the call.
+    async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// A page of that partner's users in the order of registration, oldest first, with the total of the same instant.
+    /// An offset past the end gives no users and the total. New registrations MUST NOT shift earlier pages.
+    async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError>;
+}

@@ -1,0 +1,1 @@
+//! The Diesel adapter for PostgreSQL

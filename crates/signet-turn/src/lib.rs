@@ -67,12 +67,12 @@ impl<R> fmt::Debug for Turn<R> {
 impl<R: Send + Sync + 'static> Turn<R> {
     /// Starts the threads. Fails where the system has no thread left.
     pub fn start(name: &str, limits: Limits, resource: R) -> std::io::Result<Self> {
-        let (jobs, waiting) = sync_channel(limits.queue);
+        let (jobs, waiting) = sync_channel::<Job<R>>(limits.queue);
         let waiting = Arc::new(Mutex::new(waiting));
         let resource = Arc::new(resource);
         for number in 0..limits.threads.max(1) {
             let (waiting, resource) = (Arc::clone(&waiting), Arc::clone(&resource));
-            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || work(&waiting, &resource))?;
+            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || work(&waiting, &*resource))?;
         }
         Ok(Self { jobs, deadline: limits.deadline })
     }

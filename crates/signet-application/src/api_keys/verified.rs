@@ -1,0 +1,124 @@
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use signet_domain::{ApiKeyId, Timestamp};
+
+use crate::{Caller, api_keys::VerifyError};
+
+/// Keys that were verified a moment ago, so that the next request of the same partner costs no Argon2 and no query.
+///
+/// Bounded in number and age, keyed by the SHA-256 of the whole token; it holds no secret and remembers successes only.
+pub struct VerifiedKeys {
+    entries: Cache<[u8; 32], Verified>,
+    /// Keys revoked through this process. An entry that was being made while its key was revoked is caught by it.
+    revoked: Cache<ApiKeyId, ()>,
+    /// Spares the hot path the look into `revoked` for as long as that is empty.
+    any_revoked: AtomicBool,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// A key found good, by what the store held at `read_at`.
+#[derive(Debug, Clone)]
+pub(super) struct Verified {
+    pub(super) caller: Arc<Caller>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) read_at: Instant,
+}
+
+/// How the memory of verified keys is used; the counts start with the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedKeysState {
+    /// How many keys it holds, roughly.
+    pub entries: u64,
+    /// How many requests it spared the verification.
+    pub hits: u64,
+    /// How many it did not.
+    pub misses: u64,
+}
+
+impl VerifiedKeys {
+    /// How long a verified key is trusted, counted from the moment its record was read: the longest that a revocation,
+    /// or the disabling of a partner, can take to reach another process.
+    pub const MAX_AGE: Duration = Duration::from_secs(30);
+
+    /// How many keys are remembered at most; the least used are forgotten first.
+    pub const MAX_ENTRIES: u64 = 10_000;
+
+    /// How it is used.
+    #[must_use]
+    pub fn state(&self) -> VerifiedKeysState {
+        VerifiedKeysState {
+            entries: self.entries.entry_count(),
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What the memory goes by: not the token itself, so that a copy of the memory gives no key away.
+    pub(super) fn digest(token: &str) -> [u8; 32] {
+        Sha256::digest(token).into()
+    }
+
+    /// What is known about the token with that digest.
+    pub(super) async fn get(&self, digest: &[u8; 32]) -> Option<Result<Verified, VerifyError>> {
+        let found = self.entries.get(digest).await?;
+        if found.read_at.elapsed() >= Self::MAX_AGE {
+            // The cache counts from the insertion, which came after the reading.
+            self.entries.invalidate(digest).await;
+            return None;
+        }
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Some(self.unless_revoked(found))
+    }
+
+    /// Remembers what `verify` finds out, if it is good; concurrent requests with one token share one run.
+    pub(super) async fn insert_with<F>(&self, digest: [u8; 32], verify: F) -> Result<Verified, VerifyError>
+    where
+        F: Future<Output = Result<Verified, VerifyError>>,
+    {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let found = self.entries.try_get_with(digest, verify).await.map_err(|error| VerifyError::clone(&error))?;
+        self.unless_revoked(found)
+    }
+
+    /// Forgets the key, which was just revoked.
+    pub(super) async fn forget(&self, id: ApiKeyId) {
+        self.revoked.insert(id, ()).await;
+        self.any_revoked.store(true, Ordering::Release);
+    }
+
+    fn unless_revoked(&self, found: Verified) -> Result<Verified, VerifyError> {
+        if self.any_revoked.load(Ordering::Acquire) && self.revoked.contains_key(&found.caller.key_id) {
+            return Err(VerifyError::Revoked);
+        }
+        Ok(found)
+    }
+}
+
+impl Default for VerifiedKeys {
+    fn default() -> Self {
+        Self {
+            entries: Cache::builder().max_capacity(Self::MAX_ENTRIES).time_to_live(Self::MAX_AGE).build(),
+            // Longer than any verification that read the key before it was revoked can stay in `entries`.
+            revoked: Cache::builder().time_to_live(Self::MAX_AGE * 4).build(),
+            any_revoked: AtomicBool::new(false),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+}
+
+impl fmt::Debug for VerifiedKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("VerifiedKeys").field("state", &self.state()).finish_non_exhaustive()
+    }
+}

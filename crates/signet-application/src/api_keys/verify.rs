@@ -1,0 +1,93 @@
+use std::{sync::Arc, time::Instant};
+
+use signet_domain::{
+    ApiKeyToken,
+    ports::{ApiKeyRepository, Clock, HashError, SecretHasher, StoreError},
+};
+
+use super::{KeyState, VerifiedKeys, verified::Verified};
+use crate::Caller;
+
+/// Why a token does not authenticate anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The text is no API key, or has a typo in it.
+    #[error("not an API key")]
+    Malformed,
+    /// There is no such key, or its secret is another.
+    #[error("no such API key")]
+    Unknown,
+    /// The key is good, but its time is over.
+    #[error("the API key has expired")]
+    Expired,
+    /// The key is good, but was revoked.
+    #[error("the API key was revoked")]
+    Revoked,
+    /// The key is good, but its partner is disabled.
+    #[error("the partner is disabled")]
+    PartnerDisabled,
+    /// The secret could not be verified.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Finds out who holds an API key.
+pub struct VerifyApiKey {
+    keys: Arc<dyn ApiKeyRepository>,
+    hasher: Arc<dyn SecretHasher>,
+    clock: Arc<dyn Clock>,
+    verified: Arc<VerifiedKeys>,
+}
+
+impl VerifyApiKey {
+    /// Wires the use case to its ports and to the memory that it shares with [`RevokeApiKey`](super::RevokeApiKey).
+    #[must_use]
+    pub fn new(
+        keys: Arc<dyn ApiKeyRepository>,
+        hasher: Arc<dyn SecretHasher>,
+        clock: Arc<dyn Clock>,
+        verified: Arc<VerifiedKeys>,
+    ) -> Self {
+        Self { keys, hasher, clock, verified }
+    }
+
+    /// The caller that holds the token.
+    ///
+    /// In the order of what it costs: the memory of verified keys, format and checksum, the store, Argon2. That a key
+    /// has expired, is revoked or belongs to a disabled partner is told only to a holder of its secret.
+    pub async fn execute(&self, token: &str) -> Result<Arc<Caller>, VerifyError> {
+        let digest = VerifiedKeys::digest(token);
+        let found = match self.verified.get(&digest).await {
+            Some(known) => known?,
+            None => {
+                let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
+                self.verified.insert_with(digest, self.verify(token)).await?
+            }
+        };
+        if found.expires_at.is_some_and(|expiry| expiry <= self.clock.now()) {
+            return Err(VerifyError::Expired);
+        }
+        Ok(found.caller)
+    }
+
+    async fn verify(&self, token: ApiKeyToken) -> Result<Verified, VerifyError> {
+        let read_at = Instant::now();
+        let record = self.keys.find(token.id).await?.ok_or(VerifyError::Unknown)?;
+        let key = record.key;
+        // The mode is part of the text, hence of what its holder must get right.
+        if key.mode != token.mode || !self.hasher.verify(token.secret, key.secret_hash.clone()).await? {
+            return Err(VerifyError::Unknown);
+        }
+        match KeyState::of(&key, self.clock.now()) {
+            KeyState::Revoked => return Err(VerifyError::Revoked),
+            KeyState::Expired => return Err(VerifyError::Expired),
+            KeyState::Active if record.partner_disabled => return Err(VerifyError::PartnerDisabled),
+            KeyState::Active => {}
+        }
+        let caller = Caller { partner_id: key.partner_id, key_id: key.id, key_name: key.name, scope: key.scope };
+        Ok(Verified { caller: Arc::new(caller), expires_at: key.expires_at, read_at })
+    }
+}

@@ -60,12 +60,11 @@ impl VerifyApiKey {
     /// has expired, is revoked or belongs to a disabled partner is told only to a holder of its secret.
     pub async fn execute(&self, token: &str) -> Result<Arc<Caller>, VerifyError> {
         let digest = VerifiedKeys::digest(token);
-        let found = match self.verified.get(&digest).await {
-            Some(known) => known?,
-            None => {
-                let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
-                self.verified.insert_with(digest, self.verify(token)).await?
-            }
+        let found = if let Some(known) = self.verified.get(&digest).await {
+            known?
+        } else {
+            let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
+            self.verified.insert_with(digest, self.verify(token)).await?
         };
         if found.expires_at.is_some_and(|expiry| expiry <= self.clock.now()) {
             return Err(VerifyError::Expired);

@@ -13,5 +13,8 @@ mod error;
 pub mod partners;
 pub mod users;
 
+#[cfg(test)]
+mod testing;
+
 pub use caller::{Caller, Request};
 pub use error::Error;

@@ -1,1 +1,236 @@
+use std::{sync::Arc, time::Duration};
 
+use signet_domain::{
+    ApiKey, ApiKeyToken, KeyMode, KeyScope, SecretHash,
+    ports::{HashError, KeyRecord, MockApiKeyRepository, MockPartnerRepository, MockSecretHasher},
+};
+
+use super::*;
+use crate::testing::*;
+
+const HOUR: i64 = 3_600_000;
+
+fn token() -> ApiKeyToken {
+    let secret = signet_domain::Secret::parse("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345").expect("valid");
+    ApiKeyToken { mode: KeyMode::Live, id: key_id(), secret }
+}
+
+fn key() -> ApiKey {
+    ApiKey {
+        id: key_id(),
+        partner_id: PARTNER,
+        name: name("backend"),
+        mode: KeyMode::Live,
+        scope: KeyScope::ReadWrite,
+        secret_hash: SecretHash::new("hash of ABCDEFGHIJKLMNOPQRSTUVWXYZ012345".to_owned()),
+        created_at: at(0),
+        expires_at: None,
+        revoked_at: None,
+    }
+}
+
+/// A store that is asked for the key exactly `times` times.
+fn store(key: ApiKey, partner_disabled: bool, times: usize) -> MockApiKeyRepository {
+    let mut keys = MockApiKeyRepository::new();
+    keys.expect_find().times(times).returning(move |_| Ok(Some(KeyRecord { key: key.clone(), partner_disabled })));
+    keys
+}
+
+/// A hasher whose hash of a secret is `hash of <secret>`.
+fn hasher() -> MockSecretHasher {
+    let mut hasher = MockSecretHasher::new();
+    let hash_of = |secret: &signet_domain::Secret| SecretHash::new(format!("hash of {}", secret.expose()));
+    hasher.expect_hash().returning(move |secret| Ok(hash_of(&secret)));
+    hasher.expect_verify().returning(move |secret, hash| Ok(hash_of(&secret) == hash));
+    hasher
+}
+
+fn verify(keys: MockApiKeyRepository, hasher: MockSecretHasher, clock: &Arc<Hands>) -> VerifyApiKey {
+    VerifyApiKey::new(Arc::new(keys), Arc::new(hasher), clock.clone(), Arc::default())
+}
+
+#[tokio::test]
+async fn a_verified_key_is_remembered() {
+    let verify = verify(store(key(), false, 1), hasher(), &Hands::at(0));
+    for _ in 0..3 {
+        let caller = verify.execute(&token().expose()).await.expect("verified");
+        assert_eq!((caller.partner_id, caller.scope), (PARTNER, KeyScope::ReadWrite));
+    }
+}
+
+#[tokio::test]
+async fn concurrent_requests_with_one_key_share_one_verification() {
+    let verify = Arc::new(verify(store(key(), false, 1), hasher(), &Hands::at(0)));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let verify = Arc::clone(&verify);
+            tokio::spawn(async move { verify.execute(&token().expose()).await })
+        })
+        .collect();
+    for task in tasks {
+        assert!(task.await.expect("joins").is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_typo_is_refused_without_any_io() {
+    let verify = verify(MockApiKeyRepository::new(), MockSecretHasher::new(), &Hands::at(0));
+    let typo = token().expose().replace('A', "B");
+    for text in ["", "Bearer", &typo, "signet_live_x_y"] {
+        assert_eq!(verify.execute(text).await, Err(VerifyError::Malformed), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn failures_are_not_remembered() {
+    let wrong = ApiKey { secret_hash: SecretHash::new("hash of another".to_owned()), ..key() };
+    let verify = verify(store(wrong, false, 2), hasher(), &Hands::at(0));
+    for _ in 0..2 {
+        assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Unknown));
+    }
+}
+
+#[tokio::test]
+async fn only_a_holder_of_the_secret_learns_the_state_of_a_key() {
+    let revoked = ApiKey { revoked_at: Some(at(0)), expires_at: Some(at(0)), ..key() };
+    let expired = ApiKey { expires_at: Some(at(HOUR)), ..key() };
+    for (key, disabled, refusal) in [
+        (revoked, true, VerifyError::Revoked),
+        (expired, true, VerifyError::Expired),
+        (key(), true, VerifyError::PartnerDisabled),
+    ] {
+        let good = verify(store(key.clone(), disabled, 1), hasher(), &Hands::at(HOUR));
+        assert_eq!(good.execute(&token().expose()).await, Err(refusal));
+
+        let guessed = ApiKey { secret_hash: SecretHash::new("hash of another".to_owned()), ..key };
+        let guess = verify(store(guessed, disabled, 1), hasher(), &Hands::at(HOUR));
+        assert_eq!(guess.execute(&token().expose()).await, Err(VerifyError::Unknown));
+    }
+    let mut none = MockApiKeyRepository::new();
+    none.expect_find().returning(|_| Ok(None));
+    let unknown = verify(none, MockSecretHasher::new(), &Hands::at(0));
+    assert_eq!(unknown.execute(&token().expose()).await, Err(VerifyError::Unknown));
+}
+
+#[tokio::test]
+async fn a_live_secret_does_not_pass_as_a_test_key() {
+    let verify = verify(store(key(), false, 1), hasher(), &Hands::at(0));
+    let test = ApiKeyToken { mode: KeyMode::Test, ..token() };
+    assert_eq!(verify.execute(&test.expose()).await, Err(VerifyError::Unknown));
+}
+
+#[tokio::test]
+async fn a_remembered_key_expires_on_time() {
+    let clock = Hands::at(HOUR - 1);
+    let verify = verify(store(ApiKey { expires_at: Some(at(HOUR)), ..key() }, false, 1), hasher(), &clock);
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    clock.set(HOUR);
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
+}
+
+#[tokio::test]
+async fn a_revoked_key_stops_at_once() {
+    let clock = Hands::at(0);
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let mut keys = store(key(), false, 1);
+    keys.expect_revoke().returning(|_, at| Ok(Some(ApiKey { revoked_at: Some(at), ..key() })));
+    let keys = Arc::new(keys);
+    let revoke = RevokeApiKey::new(keys.clone(), clock.clone(), Arc::clone(&memory));
+
+    let verify = VerifyApiKey::new(keys, Arc::new(hasher()), clock, memory);
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    assert!(revoke.execute(key_id()).await.expect("revoked").is_some());
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Revoked));
+}
+
+/// A hasher that has the key revoked after it was read and before its secret is found right.
+struct RevokesMeanwhile(RevokeApiKey);
+
+#[async_trait::async_trait]
+impl signet_domain::ports::SecretHasher for RevokesMeanwhile {
+    async fn hash(&self, _secret: signet_domain::Secret) -> Result<SecretHash, HashError> {
+        Err(HashError::Overloaded)
+    }
+
+    async fn verify(&self, _secret: signet_domain::Secret, _hash: SecretHash) -> Result<bool, HashError> {
+        assert!(self.0.execute(key_id()).await.expect("revoked").is_some());
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn a_key_revoked_while_it_is_being_verified_is_not_remembered() {
+    let clock = Hands::at(0);
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let mut keys = store(key(), false, 1);
+    keys.expect_revoke().returning(|_, at| Ok(Some(ApiKey { revoked_at: Some(at), ..key() })));
+    let keys = Arc::new(keys);
+    let revoke = RevokeApiKey::new(keys.clone(), clock.clone(), Arc::clone(&memory));
+    let verify = VerifyApiKey::new(keys, Arc::new(RevokesMeanwhile(revoke)), clock, memory);
+    for _ in 0..2 {
+        assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Revoked));
+    }
+}
+
+#[tokio::test]
+async fn an_outage_or_an_overload_is_no_verdict_on_the_key() {
+    let mut keys = MockApiKeyRepository::new();
+    keys.expect_find().returning(|_| Err(unavailable()));
+    let away = verify(keys, MockSecretHasher::new(), &Hands::at(0));
+    assert_eq!(away.execute(&token().expose()).await, Err(VerifyError::Store(unavailable())));
+
+    let mut busy = MockSecretHasher::new();
+    busy.expect_verify().returning(|_, _| Err(HashError::Overloaded));
+    let busy = verify(store(key(), false, 1), busy, &Hands::at(0));
+    assert_eq!(busy.execute(&token().expose()).await, Err(VerifyError::Hash(HashError::Overloaded)));
+}
+
+fn create(keys: MockApiKeyRepository) -> CreateApiKey {
+    CreateApiKey::new(Arc::new(keys), Arc::new(hasher()), Hands::at(HOUR), ids())
+}
+
+fn new_key(expires_in: Option<Duration>) -> NewApiKey {
+    let (mode, scope) = (KeyMode::Live, KeyScope::ReadWrite);
+    NewApiKey { partner_id: PARTNER, name: name("backend"), mode, scope, expires_in }
+}
+
+#[tokio::test]
+async fn a_new_key_stores_the_hash_and_shows_the_token() {
+    let mut keys = MockApiKeyRepository::new();
+    keys.expect_insert().withf(|stored| stored.secret_hash == key().secret_hash).once().returning(|_| Ok(true));
+    let (stored, shown) = create(keys).execute(new_key(Some(Duration::from_secs(3600)))).await.expect("created");
+    assert_eq!(shown, token());
+    assert_eq!(stored.expires_at, Some(at(2 * HOUR)));
+}
+
+#[tokio::test]
+async fn a_key_needs_a_partner_and_an_end_that_can_be_written() {
+    let mut keys = MockApiKeyRepository::new();
+    keys.expect_insert().returning(|_| Ok(false));
+    assert_eq!(create(keys).execute(new_key(None)).await, Err(CreateApiKeyError::PartnerNotFound));
+    let refused = create(MockApiKeyRepository::new()).execute(new_key(Some(Duration::MAX))).await;
+    assert_eq!(refused, Err(CreateApiKeyError::ExpiryOutOfRange));
+}
+
+#[tokio::test]
+async fn the_list_tells_the_state_of_each_key() {
+    let mut keys = MockApiKeyRepository::new();
+    let expired = ApiKey { expires_at: Some(at(HOUR)), ..key() };
+    let revoked = ApiKey { revoked_at: Some(at(0)), ..expired.clone() };
+    let stored = vec![key(), expired, revoked];
+    keys.expect_list().returning(move |_| Ok(stored.clone()));
+    let list = ListApiKeys::new(Arc::new(keys), Arc::new(MockPartnerRepository::new()), Hands::at(HOUR));
+    let states: Vec<_> =
+        list.execute(PARTNER).await.expect("listed").expect("a partner").into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, [KeyState::Active, KeyState::Expired, KeyState::Revoked]);
+}
+
+#[tokio::test]
+async fn an_unknown_partner_has_no_list() {
+    let mut keys = MockApiKeyRepository::new();
+    keys.expect_list().returning(|_| Ok(Vec::new()));
+    let mut partners = MockPartnerRepository::new();
+    partners.expect_list().returning(|| Ok(Vec::new()));
+    let list = ListApiKeys::new(Arc::new(keys), Arc::new(partners), Hands::at(0));
+    assert_eq!(list.execute(PARTNER).await, Ok(None));
+}

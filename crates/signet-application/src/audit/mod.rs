@@ -3,4 +3,7 @@
 mod cursor;
 mod list;
 
+#[cfg(test)]
+mod tests;
+
 pub use list::{AuditPage, AuditQuery, ListAuditTrail};

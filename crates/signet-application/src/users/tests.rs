@@ -1,1 +1,179 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use signet_domain::{
+    Action, Invalid, KeyScope, Metadata, MetadataPatch, Status, User, UserPatch,
+    ports::{CommitError, MockUserRepository, Page, StoreError, UserPage},
+};
+
+use super::*;
+use crate::{Error, testing::*};
+
+fn new_user() -> NewUser {
+    NewUser { name: name("John Doe"), email: email("john@example.com"), metadata: Metadata::default() }
+}
+
+fn suspend() -> UserPatch {
+    UserPatch { status: Some(Status::Suspended), ..UserPatch::default() }
+}
+
+fn register(users: MockUserRepository) -> RegisterUser {
+    RegisterUser::new(Arc::new(users), Hands::at(5), ids())
+}
+
+fn update(users: MockUserRepository) -> UpdateUser {
+    UpdateUser::new(Arc::new(users), Hands::at(5), ids())
+}
+
+/// A store that holds one user of the partner and accepts nothing.
+fn holding(user: User) -> MockUserRepository {
+    let mut users = MockUserRepository::new();
+    users.expect_find().returning(move |_, _| Ok(Some(user.clone())));
+    users
+}
+
+#[tokio::test]
+async fn a_registration_commits_an_active_user_with_its_audit_entry() {
+    let mut users = MockUserRepository::new();
+    users
+        .expect_commit()
+        .withf(|change| {
+            change.replaces().is_none()
+                && change.user.partner_id == PARTNER
+                && change.user.status == Status::Active
+                && change.user.registered_at == at(5)
+                && change.audit.action == Action::Registered
+                && change.audit.request_id.as_str() == "request-1"
+                && change.audit.ip_address.is_some()
+        })
+        .once()
+        .returning(|change| Ok(change.user));
+    let user = register(users).execute(&request(KeyScope::ReadWrite), new_user()).await.expect("registered");
+    assert_eq!(user.id, USER);
+}
+
+#[tokio::test]
+async fn a_read_only_key_changes_nothing() {
+    // No call is expected: a mock that is touched panics.
+    let request = request(KeyScope::ReadOnly);
+    let refused = register(MockUserRepository::new()).execute(&request, new_user()).await;
+    assert_eq!(refused, Err(Error::InsufficientScope));
+    let refused = update(MockUserRepository::new()).execute(&request, USER, &suspend()).await;
+    assert_eq!(refused, Err(Error::InsufficientScope));
+    let remove = RemoveUser::new(Arc::new(MockUserRepository::new()), Hands::at(5), ids());
+    assert_eq!(remove.execute(&request, USER).await, Err(Error::InsufficientScope));
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_reaches_the_caller() {
+    for (refusal, expected) in [
+        (CommitError::EmailTaken { existing: USER }, Error::EmailTaken { existing: USER }),
+        (CommitError::Store(unavailable()), Error::Store(unavailable())),
+    ] {
+        let mut users = MockUserRepository::new();
+        let answer = refusal.clone();
+        users.expect_commit().once().returning(move |_| Err(answer.clone()));
+        let refused = register(users).execute(&request(KeyScope::ReadWrite), new_user()).await;
+        assert_eq!(refused, Err(expected.clone()));
+
+        let mut users = holding(registration(PARTNER).user);
+        users.expect_commit().once().returning(move |_| Err(refusal.clone()));
+        let refused = update(users).execute(&request(KeyScope::ReadWrite), USER, &suspend()).await;
+        assert_eq!(refused, Err(expected));
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_lost_a_race_is_decided_again_on_fresh_data() {
+    let first = registration(PARTNER).user;
+    let metadata = |key: &str| UserPatch {
+        metadata: Some(MetadataPatch::new([(key.to_owned(), true.into())].into_iter().collect())),
+        ..UserPatch::default()
+    };
+    let context = context(5);
+    let winner = first.change(&metadata("theirs"), context).expect("valid").expect("a change").user;
+
+    let reads = Arc::new(AtomicUsize::new(0));
+    let mut users = MockUserRepository::new();
+    let (before, after) = (first, winner);
+    users.expect_find().times(2).returning(move |_, _| {
+        Ok(Some(if reads.fetch_add(1, Ordering::SeqCst) == 0 { before.clone() } else { after.clone() }))
+    });
+    let mut attempts = 0;
+    users.expect_commit().times(2).returning(move |change| {
+        attempts += 1;
+        if attempts == 1 { Err(CommitError::Stale) } else { Ok(change.user) }
+    });
+    let user = update(users).execute(&request(KeyScope::ReadWrite), USER, &metadata("ours")).await.expect("updated");
+    assert_eq!(user.metadata.as_json(), r#"{"ours":true,"theirs":true}"#);
+}
+
+#[tokio::test]
+async fn an_update_that_never_wins_ends() {
+    let mut users = holding(registration(PARTNER).user);
+    users.expect_commit().returning(|_| Err(CommitError::Stale));
+    let refused = update(users).execute(&request(KeyScope::ReadWrite), USER, &suspend()).await;
+    assert_eq!(refused, Err(Error::Store(StoreError::Overloaded)));
+}
+
+#[tokio::test]
+async fn an_update_must_change_something_that_exists() {
+    let nothing =
+        update(MockUserRepository::new()).execute(&request(KeyScope::ReadWrite), USER, &UserPatch::default()).await;
+    assert_eq!(nothing, Err(Error::NothingToChange));
+
+    let mut users = MockUserRepository::new();
+    users.expect_find().returning(|_, _| Ok(None));
+    let unknown = update(users).execute(&request(KeyScope::ReadWrite), USER, &suspend()).await;
+    assert_eq!(unknown, Err(Error::UserNotFound));
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_commits_nothing() {
+    let user = registration(PARTNER).user;
+    let patch = UserPatch { name: Some(user.name.clone()), ..UserPatch::default() };
+    let same = update(holding(user.clone())).execute(&request(KeyScope::ReadWrite), USER, &patch).await;
+    assert_eq!(same, Ok(user));
+}
+
+#[tokio::test]
+async fn merged_metadata_that_breaks_a_limit_is_the_metadata_s_fault() {
+    let too_many = (0..51).map(|number| (number.to_string(), 0.into())).collect();
+    let patch = UserPatch { metadata: Some(MetadataPatch::new(too_many)), ..UserPatch::default() };
+    let refused =
+        update(holding(registration(PARTNER).user)).execute(&request(KeyScope::ReadWrite), USER, &patch).await;
+    let reason = Invalid::new("must have at most 50 keys");
+    assert_eq!(refused, Err(Error::InvalidField { field: "metadata", reason }));
+}
+
+#[tokio::test]
+async fn removing_twice_tells_the_first_time() {
+    let user = registration(PARTNER).user;
+    let mut users = holding(user.clone());
+    users.expect_commit().once().returning(|change| Ok(change.user));
+    let remove = RemoveUser::new(Arc::new(users), Hands::at(5), ids());
+    assert_eq!(remove.execute(&request(KeyScope::ReadWrite), USER).await, Ok(at(5)));
+
+    let context = context(5);
+    let removed = user.remove(context).expect("a change").user;
+    let remove = RemoveUser::new(Arc::new(holding(removed)), Hands::at(99), ids());
+    assert_eq!(remove.execute(&request(KeyScope::ReadWrite), USER).await, Ok(at(5)));
+}
+
+#[tokio::test]
+async fn another_partner_s_user_never_leaves_even_if_the_store_returns_it() {
+    let refusal = || Error::Store(StoreError::Unexpected { reason: "it returned a row of another partner".to_owned() });
+    let foreign = registration(OTHER_PARTNER).user;
+    let get = GetUser::new(Arc::new(holding(foreign.clone())));
+    assert_eq!(get.execute(&request(KeyScope::ReadOnly), USER).await, Err(refusal()));
+    let changed = update(holding(foreign.clone())).execute(&request(KeyScope::ReadWrite), USER, &suspend()).await;
+    assert_eq!(changed, Err(refusal()));
+
+    let mut users = MockUserRepository::new();
+    users.expect_list().returning(move |_, _| Ok(UserPage { users: vec![foreign.clone()], total: 1 }));
+    let list = ListUsers::new(Arc::new(users));
+    let page = Page::new(20, 0).expect("valid");
+    assert_eq!(list.execute(&request(KeyScope::ReadOnly), page).await, Err(refusal()));
+}

@@ -1,0 +1,281 @@
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt, chown},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    binaries,
+    certificates::Identity,
+    supervisor::{EXITED, End, Log, Supervisor},
+};
+
+/// How a [`PostgresServer`] differs from the usual one.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    /// Write through to the disk, as a real server does: for tests that kill it. Otherwise it is fast and forgets.
+    pub durable: bool,
+    /// Accept TLS with this certificate, and over TCP nothing else.
+    pub tls: Option<Identity>,
+    /// More lines such as `log_statement=all`.
+    pub settings: Vec<String>,
+}
+
+/// A Postgres of the test's own, on a free port of 127.0.0.1 and a Unix socket. User `postgres`, no password.
+///
+/// It ends with this value, or with the test process if that ends first, by whatever way.
+#[derive(Debug)]
+pub struct PostgresServer {
+    directory: PathBuf,
+    binaries: PathBuf,
+    user: Option<(u32, u32)>,
+    port: u16,
+    settings: Vec<String>,
+    log: Arc<Log>,
+    running: Mutex<Option<Supervisor>>,
+}
+
+impl PostgresServer {
+    /// The server that all tests of this process share, started when it is first asked for. Leave it alone: a test
+    /// that stops, kills or freezes takes [one of its own](Self::start_new).
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<PostgresServer> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start_new(&ServerOptions::default()))
+    }
+
+    /// Makes and starts a server.
+    ///
+    /// # Panics
+    /// Where Postgres is not installed or does not start, with a line that says what to do.
+    #[must_use]
+    pub fn start_new(options: &ServerOptions) -> Self {
+        let binaries = binaries::server_directory();
+        let user = binaries::unprivileged_user();
+        let directory = tempfile::Builder::new().prefix("signet-pg-").tempdir().expect("a temporary directory").keep();
+        if let Some((uid, gid)) = user {
+            chown(&directory, Some(uid), Some(gid)).expect("root may give its directory away");
+        }
+        initialize(&binaries, &directory, user);
+        let mut settings = options.settings.clone();
+        if !options.durable {
+            settings.extend(["fsync=off", "full_page_writes=off"].map(str::to_owned));
+        }
+        if let Some(identity) = &options.tls {
+            settings.extend(install(identity, &directory, user));
+        }
+        let log = Arc::new(Log::default());
+        let server = Self { directory, binaries, user, port: free_port(), settings, log, running: Mutex::new(None) };
+        server.start();
+        server
+    }
+
+    /// Starts it again on the same port, after [`stop`](Self::stop) or [`kill`](Self::kill); returns once it accepts
+    /// connections.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start(&self) {
+        let mut running = self.running();
+        assert!(running.is_none(), "it runs already");
+        for _attempt in 0..20 {
+            let start = self.log.lines().len();
+            let program = self.binaries.join("postgres");
+            let supervisor = Supervisor::start(&program, &self.arguments(), &self.directory, self.user, &self.log);
+            let ready = self.log.wait_for(start, |line| match line {
+                line if line.contains("database system is ready to accept connections") => Some(true),
+                // What a killed predecessor left behind takes a moment to go away.
+                line if line.contains("is still in use") || line.contains("could not bind") => Some(false),
+                line if line.contains("FATAL:") && !line.contains("starting up") => {
+                    panic!("PostgreSQL does not start: {line}")
+                }
+                EXITED => Some(false),
+                _ => None,
+            });
+            if ready {
+                *running = Some(supervisor);
+                return;
+            }
+            supervisor.end(End::Kill);
+        }
+        panic!("PostgreSQL does not start:\n{}", self.log().join("\n"));
+    }
+
+    /// A fast shutdown: open sessions are told and ended. Returns once it is down.
+    pub fn stop(&self) {
+        self.end(End::Stop);
+    }
+
+    /// Kills all its processes with SIGKILL, as a crash of the machine would. Returns once they are gone.
+    pub fn kill(&self) {
+        self.end(End::Kill);
+    }
+
+    /// Stops all its processes in their tracks (SIGSTOP): connections stay open, and nothing answers.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// The process id of the postmaster.
+    ///
+    /// # Panics
+    /// Where it is not running.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running().as_ref().expect("it runs").postmaster
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory of its Unix socket.
+    #[must_use]
+    pub fn socket_directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The URL of a database over TCP.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The URL of a database over the Unix socket.
+    #[must_use]
+    pub fn socket_url(&self, database: &str) -> String {
+        let directory = self.directory.to_string_lossy().replace('/', "%2F");
+        format!("postgres://postgres@{directory}:{}/{database}", self.port)
+    }
+
+    /// What it has written to its log until now.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.lines().clone()
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Supervisor>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, how: End) {
+        if let Some(supervisor) = self.running().take() {
+            supervisor.end(how);
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let postmaster = self.pid();
+        // The postmaster first: once stopped it forks no child that would be missed. Each child leads its own process
+        // group, so a signal to the postmaster's group would not reach them.
+        for pid in std::iter::once(postmaster).chain(children(postmaster)) {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+            // A child may have ended meanwhile.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let directory = self.directory.display();
+        let mut arguments = vec!["-D".to_owned(), format!("{directory}/data")];
+        let settings = [
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={}", self.port),
+            format!("unix_socket_directories={directory}"),
+            "max_connections=300".to_owned(),
+            "shared_buffers=32MB".to_owned(),
+            "lc_messages=C".to_owned(),
+            "logging_collector=off".to_owned(),
+        ];
+        for setting in settings.into_iter().chain(self.settings.iter().cloned()) {
+            arguments.extend(["-c".to_owned(), setting]);
+        }
+        arguments
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        match self.running().take() {
+            Some(supervisor) => supervisor.end(End::Discard),
+            None => drop(fs::remove_dir_all(&self.directory)),
+        }
+    }
+}
+
+fn initialize(binaries: &Path, directory: &Path, user: Option<(u32, u32)>) {
+    use std::os::unix::process::CommandExt;
+
+    let mut command = Command::new(binaries.join("initdb"));
+    command.arg("-D").arg(directory.join("data"));
+    command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+    command.current_dir(directory);
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    let output = command.output().expect("initdb starts");
+    assert!(output.status.success(), "initdb failed:\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Writes the certificate where the server finds it and returns the settings that tell it so.
+fn install(identity: &Identity, directory: &Path, user: Option<(u32, u32)>) -> Vec<String> {
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        fs::write(&path, text).expect("the directory takes files");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("an own file");
+        if let Some((uid, gid)) = user {
+            chown(&path, Some(uid), Some(gid)).expect("root may give its file away");
+        }
+        path.display().to_string()
+    };
+    let access = "local all all trust\nhostssl all all all trust\n";
+    vec![
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", write("server.crt", &identity.certificate)),
+        format!("ssl_key_file={}", write("server.key", &identity.key)),
+        format!("hba_file={}", write("access.conf", access)),
+    ]
+}
+
+/// A port below those that the kernel gives to anyone who asks for any, so that nobody takes it while a test has its
+/// server down.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 17_000;
+    let start = std::process::id().wrapping_mul(31);
+    (0..COUNT)
+        .find_map(|_| {
+            let number = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+            let port = u16::try_from(FIRST + number).ok()?;
+            TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+        })
+        .expect("a free port")
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let wanted = parent.to_string();
+    let parent_of = |pid: u32| -> Option<bool> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        Some(status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim() == wanted)
+    };
+    fs::read_dir("/proc")
+        .expect("/proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent_of(*pid).unwrap_or(false))
+        .collect()
+}

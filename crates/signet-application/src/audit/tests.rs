@@ -40,8 +40,8 @@ async fn pages_follow_one_another_until_there_is_none() {
     let request = request(KeyScope::ReadOnly);
     let first = list.execute(&request, query(2, None)).await.expect("listed");
     assert_eq!(numbers(&first), [4, 3]);
-    let last = list.execute(&request, query(2, first.next_cursor)).await.expect("listed");
-    assert_eq!((numbers(&last), last.next_cursor), (vec![2, 1], None));
+    let second = list.execute(&request, query(2, first.next_cursor)).await.expect("listed");
+    assert_eq!((numbers(&second), second.next_cursor), (vec![2, 1], None));
 }
 
 #[tokio::test]

@@ -169,6 +169,14 @@ mod tests {
         assert_eq!(Metadata::default().as_json(), "{}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_number_reads_back_to_the_last_bit(number: f64) {
+            let metadata = Metadata::new(&object(json!({ "a": number }))).expect("valid");
+            proptest::prop_assert_eq!(Metadata::parse(metadata.as_json()), Ok(metadata));
+        }
+    }
+
     #[test]
     fn every_limit_holds_exactly() {
         let keys = |count: usize| (0..count).map(|n| (n.to_string(), Value::Null)).collect::<Map<_, _>>();

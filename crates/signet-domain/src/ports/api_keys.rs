@@ -16,7 +16,8 @@ pub struct KeyRecord {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ApiKeyRepository: Send + Sync {
-    /// Adds a key; `false` where its partner does not exist (nothing is written then). Its id MUST be new.
+    /// Adds a key; `false` where its partner does not exist (nothing is written then). Its id MUST be new: one that the
+    /// partner already has is [`StoreError::Unexpected`].
     async fn insert(&self, key: ApiKey) -> Result<bool, StoreError>;
 
     /// The key with that id, whoever owns it, with the state of its partner: what a request is authenticated by.

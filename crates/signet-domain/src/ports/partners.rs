@@ -7,7 +7,7 @@ use crate::{Partner, PartnerId, Timestamp};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PartnerRepository: Send + Sync {
-    /// Adds a partner. Its id MUST be new.
+    /// Adds a partner. Its id MUST be new; a used one is [`StoreError::Unexpected`], and nothing is written.
     async fn insert(&self, partner: Partner) -> Result<(), StoreError>;
 
     /// All partners, oldest first (by creation, then id).

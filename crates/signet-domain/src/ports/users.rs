@@ -73,7 +73,8 @@ pub trait UserRepository: Send + Sync {
     /// Writes the user and its audit entry in one transaction and returns the user once that is durable.
     ///
     /// - A change with [`replaces`](UserChange::replaces) `None` inserts; the users of a partner keep the order in which
-    ///   their insertions became visible.
+    ///   their insertions became visible. A partner that does not exist, and an id that the partner's user already has,
+    ///   are [`StoreError::Unexpected`]; nothing is written then.
     /// - Else it MUST replace exactly that version; where the store holds another, or no such user of that partner, it
     ///   changes nothing and returns [`CommitError::Stale`].
     /// - The e-mail key MUST be unique within the partner, removed users included, and free for other partners. A race

@@ -126,12 +126,6 @@ impl Operation<Arc<Journal>> for Echo {
     }
 }
 
-struct Echoes {
-    turn: Turn<Arc<Journal>>,
-    lane: Lane<Arc<Journal>, Shared>,
-    journal: Arc<Journal>,
-}
-
 impl Echoes {
     fn new(queue: usize) -> Self {
         let journal: Arc<Journal> = Arc::default();

@@ -94,7 +94,7 @@ impl Field {
     /// Every field.
     pub const ALL: [Self; 5] = [Self::Name, Self::Email, Self::Status, Self::Metadata, Self::RemovedAt];
 
-    fn of(self, user: &UserState) -> Value {
+    pub(crate) fn of(self, user: &UserState) -> Value {
         match self {
             Self::Name => Value::from(user.name.as_str()),
             Self::Email => Value::from(user.email.as_str()),

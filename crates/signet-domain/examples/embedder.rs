@@ -1,0 +1,89 @@
+//! A team runs a club and keeps its members with the use cases, behind a store of its own that also writes welcome
+//! letters. Nothing here listens on a port or needs a database.
+//!
+//! `cargo run -p signet-domain --example embedder`
+
+use std::{
+    error::Error,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use signet_application::{
+    Caller, Request,
+    audit::{AuditQuery, ListAuditTrail},
+    users::{NewUser, RegisterUser, RemoveUser, UpdateUser},
+};
+use signet_conformance::{Builder, InMemoryStore, ManualClock, SequentialIds};
+use signet_domain::{
+    EmailAddress, KeyScope, Metadata, Name, PartnerId, RequestId, Status, User, UserChange, UserId, UserPatch,
+    ports::{
+        AuditFilter, Clock, CommitError, IdGenerator, Page, PartnerRepository, StoreError, UserPage, UserRepository,
+    },
+};
+
+/// An adapter around another one: a member who joins gets a letter, and only if the registration is durable.
+struct Welcoming {
+    store: InMemoryStore,
+    letters: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl UserRepository for Welcoming {
+    async fn commit(&self, change: UserChange) -> Result<User, CommitError> {
+        let joins = change.replaces().is_none();
+        let user = self.store.commit(change).await?;
+        if joins && let Ok(mut letters) = self.letters.lock() {
+            letters.push(format!("Dear {}, welcome!", user.name));
+        }
+        Ok(user)
+    }
+
+    async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError> {
+        UserRepository::find(&self.store, partner_id, user_id).await
+    }
+
+    async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
+        UserRepository::list(&self.store, partner_id, page).await
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let store = InMemoryStore::default();
+    let members = Arc::new(Welcoming { store: store.clone(), letters: Mutex::default() });
+    // A real service takes the time from the system and the ids from a generator of UUIDs.
+    let (clock, ids) = (ManualClock::default(), SequentialIds::new(1));
+    let ports = || -> (Arc<dyn Clock>, Arc<dyn IdGenerator>) { (Arc::new(clock.clone()), Arc::new(ids.clone())) };
+
+    let club = Builder::new(2).partner();
+    let key = Builder::new(3).api_key(club.id);
+    PartnerRepository::insert(&store, club.clone()).await?;
+    let caller = Caller { partner_id: club.id, key_id: key.id, key_name: key.name, scope: KeyScope::ReadWrite };
+    let request = Request { caller: Arc::new(caller), request_id: RequestId::parse("example-1")?, ip_address: None };
+
+    let (time, new_ids) = ports();
+    let register = RegisterUser::new(members.clone(), time, new_ids);
+    let (name, email) = (Name::parse("John Doe")?, EmailAddress::parse("john.doe@example.com")?);
+    let john = register.execute(&request, NewUser { name, email, metadata: Metadata::default() }).await?;
+
+    clock.advance(1_000);
+    let (time, new_ids) = ports();
+    let update = UpdateUser::new(members.clone(), time, new_ids);
+    let suspend = UserPatch { status: Some(Status::Suspended), ..UserPatch::default() };
+    update.execute(&request, john.id, &suspend).await?;
+
+    clock.advance(1_000);
+    let (time, new_ids) = ports();
+    RemoveUser::new(members.clone(), time, new_ids).execute(&request, john.id).await?;
+
+    for letter in members.letters.lock().map_err(|_poisoned| "a letter writer panicked")?.iter() {
+        println!("{letter}");
+    }
+    let query = AuditQuery { filter: AuditFilter::default(), limit: 20, cursor: None };
+    for entry in ListAuditTrail::new(Arc::new(store)).execute(&request, query).await?.entries {
+        let fields: Vec<_> = entry.changes.iter().map(|(field, _)| format!("{field:?}")).collect();
+        println!("{} {} ({})", entry.occurred_at, entry.action.as_str(), fields.join(", "));
+    }
+    Ok(())
+}

@@ -19,7 +19,7 @@ const SCRIPT: &str = r#"
 directory=$1; shift
 "$@" </dev/null 2>&1 &
 postmaster=$!
-trap '' HUP PIPE
+trap '' HUP PIPE; exec 2>/dev/null
 echo "postmaster $postmaster"
 read -r word
 if [ "$word" = stop ]; then

@@ -1,0 +1,226 @@
+//! Rows as the database returns them. They never leave this crate: a row that breaks an invariant becomes
+//! [`StoreError::Corrupt`], which names its column and its key.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    Insertable, Queryable, Selectable,
+    sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+};
+use signet_domain::{
+    Action, Actor, ApiKey, ApiKeyId, AuditEntry, AuditEntryId, Changes, EmailAddress, Invalid, KeyMode, KeyScope,
+    Metadata, Name, Partner, PartnerId, RequestId, SecretHash, Status, Timestamp, User, UserId, UserState, Version,
+    ports::StoreError,
+};
+use uuid::Uuid;
+
+use crate::schema::{api_keys, partners};
+
+/// Tells which row a broken value was found in.
+struct Reader {
+    table: &'static str,
+    key: String,
+}
+
+impl Reader {
+    fn check<T>(&self, column: &'static str, value: Result<T, Invalid>) -> Result<T, StoreError> {
+        // The rule that was broken is in the schema's documentation; the value stays in the database.
+        value.map_err(|_broken| self.corrupt(column))
+    }
+
+    fn corrupt(&self, column: &'static str) -> StoreError {
+        StoreError::Corrupt { table: self.table, column, key: self.key.clone() }
+    }
+
+    fn instant(&self, column: &'static str, value: DateTime<Utc>) -> Result<Timestamp, StoreError> {
+        self.check(column, Timestamp::new(value))
+    }
+
+    fn optional_instant(
+        &self,
+        column: &'static str,
+        value: Option<DateTime<Utc>>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        value.map(|value| self.instant(column, value)).transpose()
+    }
+}
+
+/// The columns of `users` in the order of [`UserRow`], and their types.
+pub(crate) const USER_COLUMNS: &str =
+    "partner_id, user_id, name, email, status, metadata, registered_at, updated_at, removed_at, version";
+
+pub(crate) type UserColumns =
+    (SqlUuid, SqlUuid, Text, Text, Text, Text, Timestamptz, Timestamptz, Nullable<Timestamptz>, BigInt);
+
+#[derive(Queryable)]
+pub(crate) struct UserRow {
+    partner_id: Uuid,
+    user_id: Uuid,
+    name: String,
+    email: String,
+    status: String,
+    metadata: String,
+    registered_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    removed_at: Option<DateTime<Utc>>,
+    version: i64,
+}
+
+impl UserRow {
+    /// The user, if it is the one that was asked for: a batch mixes partners, and none may see another's user.
+    pub(crate) fn into_user(self, asked: PartnerId) -> Result<User, StoreError> {
+        let row = Reader { table: "users", key: format!("{}/{}", self.partner_id, self.user_id) };
+        if self.partner_id != asked.uuid() {
+            return Err(row.corrupt("partner_id"));
+        }
+        let state = UserState {
+            id: UserId::new(self.user_id),
+            partner_id: asked,
+            name: row.check("name", Name::parse(&self.name))?,
+            email: row.check("email", EmailAddress::parse(&self.email))?,
+            status: row.check("status", Status::parse(&self.status))?,
+            metadata: row.check("metadata", Metadata::parse(&self.metadata))?,
+            registered_at: row.instant("registered_at", self.registered_at)?,
+            updated_at: row.instant("updated_at", self.updated_at)?,
+            removed_at: row.optional_instant("removed_at", self.removed_at)?,
+            version: row.check("version", Version::new(self.version))?,
+        };
+        row.check("removed_at", User::from_stored(state))
+    }
+}
+
+/// The columns of `audit_entries` in the order of [`AuditRow`], and their types.
+pub(crate) const AUDIT_COLUMNS: &str = "partner_id, user_id, version, entry_id, action, actor_type, actor_id, \
+    actor_name, changes, request_id, ip_address, occurred_at";
+
+pub(crate) type AuditColumns =
+    (SqlUuid, SqlUuid, BigInt, SqlUuid, Text, Text, Text, Text, Text, Text, Nullable<Text>, Timestamptz);
+
+#[derive(Queryable)]
+pub(crate) struct AuditRow {
+    partner_id: Uuid,
+    user_id: Uuid,
+    version: i64,
+    entry_id: Uuid,
+    action: String,
+    actor_type: String,
+    actor_id: String,
+    actor_name: String,
+    changes: String,
+    request_id: String,
+    ip_address: Option<String>,
+    occurred_at: DateTime<Utc>,
+}
+
+impl AuditRow {
+    /// The entry, if it is one of the partner that asked.
+    pub(crate) fn into_entry(self, asked: PartnerId) -> Result<AuditEntry, StoreError> {
+        let key = format!("{}/{}/{}", self.partner_id, self.user_id, self.version);
+        let row = Reader { table: "audit_entries", key };
+        if self.partner_id != asked.uuid() {
+            return Err(row.corrupt("partner_id"));
+        }
+        if self.actor_type != "api_key" {
+            return Err(row.corrupt("actor_type"));
+        }
+        let changes: Changes = serde_json::from_str(&self.changes).map_err(|_error| row.corrupt("changes"))?;
+        let ip_address = self.ip_address.map(|text| text.parse()).transpose();
+        Ok(AuditEntry {
+            id: AuditEntryId::new(self.entry_id),
+            partner_id: asked,
+            user_id: UserId::new(self.user_id),
+            version: row.check("version", Version::new(self.version))?,
+            action: row.check("action", Action::parse(&self.action))?,
+            actor: Actor::ApiKey {
+                id: row.check("actor_id", ApiKeyId::parse(&self.actor_id))?,
+                name: row.check("actor_name", Name::parse(&self.actor_name))?,
+            },
+            changes,
+            request_id: row.check("request_id", RequestId::parse(&self.request_id))?,
+            ip_address: ip_address.map_err(|_error| row.corrupt("ip_address"))?,
+            occurred_at: row.instant("occurred_at", self.occurred_at)?,
+        })
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = partners)]
+pub(crate) struct PartnerRow {
+    partner_id: Uuid,
+    name: String,
+    created_at: DateTime<Utc>,
+    disabled_at: Option<DateTime<Utc>>,
+}
+
+impl From<&Partner> for PartnerRow {
+    fn from(partner: &Partner) -> Self {
+        Self {
+            partner_id: partner.id.uuid(),
+            name: partner.name.as_str().to_owned(),
+            created_at: partner.created_at.to_datetime(),
+            disabled_at: partner.disabled_at.map(Timestamp::to_datetime),
+        }
+    }
+}
+
+impl TryFrom<PartnerRow> for Partner {
+    type Error = StoreError;
+
+    fn try_from(partner: PartnerRow) -> Result<Self, StoreError> {
+        let row = Reader { table: "partners", key: partner.partner_id.to_string() };
+        Ok(Self {
+            id: PartnerId::new(partner.partner_id),
+            name: row.check("name", Name::parse(&partner.name))?,
+            created_at: row.instant("created_at", partner.created_at)?,
+            disabled_at: row.optional_instant("disabled_at", partner.disabled_at)?,
+        })
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = api_keys)]
+pub(crate) struct ApiKeyRow {
+    partner_id: Uuid,
+    key_id: String,
+    name: String,
+    mode: String,
+    scope: String,
+    secret_hash: String,
+    created_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<&ApiKey> for ApiKeyRow {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            partner_id: key.partner_id.uuid(),
+            key_id: key.id.as_str().to_owned(),
+            name: key.name.as_str().to_owned(),
+            mode: key.mode.as_str().to_owned(),
+            scope: key.scope.as_str().to_owned(),
+            secret_hash: key.secret_hash.as_str().to_owned(),
+            created_at: key.created_at.to_datetime(),
+            expires_at: key.expires_at.map(Timestamp::to_datetime),
+            revoked_at: key.revoked_at.map(Timestamp::to_datetime),
+        }
+    }
+}
+
+impl TryFrom<ApiKeyRow> for ApiKey {
+    type Error = StoreError;
+
+    fn try_from(key: ApiKeyRow) -> Result<Self, StoreError> {
+        let row = Reader { table: "api_keys", key: format!("{}/{}", key.partner_id, key.key_id) };
+        Ok(Self {
+            id: row.check("key_id", ApiKeyId::parse(&key.key_id))?,
+            partner_id: PartnerId::new(key.partner_id),
+            name: row.check("name", Name::parse(&key.name))?,
+            mode: row.check("mode", KeyMode::parse(&key.mode))?,
+            scope: row.check("scope", KeyScope::parse(&key.scope))?,
+            secret_hash: SecretHash::new(key.secret_hash),
+            created_at: row.instant("created_at", key.created_at)?,
+            expires_at: row.optional_instant("expires_at", key.expires_at)?,
+            revoked_at: row.optional_instant("revoked_at", key.revoked_at)?,
+        })
+    }
+}

@@ -1,0 +1,106 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use diesel::{PgConnection, QueryResult};
+use signet_domain::ports::StoreError;
+use signet_turn::{Limits, Refused, Turn};
+
+use crate::{
+    errors::unavailable,
+    migrations,
+    pool::{Attempt, Pool, PoolState},
+    url::{ConnectionUrl, InvalidUrl},
+};
+
+/// What a [`PostgresStore`] may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// How many threads there are, and connections: one each.
+    pub threads: usize,
+    /// How many requests may wait for a thread.
+    pub queue: usize,
+    /// How long a request takes at most, from the call to the answer.
+    pub deadline: Duration,
+    /// Whether statements are prepared once per connection. `false` behind a pooler that gives every transaction
+    /// another server session, such as `PgBouncer` in transaction mode; set the timeouts on the role then.
+    pub statement_cache: bool,
+}
+
+impl Default for PostgresOptions {
+    /// Four threads, 1,024 waiting requests, 1.8 seconds (the service promises an answer within two), prepared
+    /// statements.
+    fn default() -> Self {
+        Self { threads: 4, queue: 1024, deadline: Duration::from_millis(1800), statement_cache: true }
+    }
+}
+
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL makes no sense.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// The system gives no threads.
+    #[error("cannot start the database threads: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// The ports on a Postgres database. Clones share the connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    turn: Turn<Arc<Pool>>,
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PostgresStore").field("pool", &self.pool.state()).finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// A store on the database of that [connection URI](https://www.postgresql.org/docs/current/libpq-connect.html),
+    /// with everything that libpq understands in one: several hosts, Unix sockets, `sslmode=verify-full`.
+    ///
+    /// The database may be away: connecting is begun here and never given up. See [`ready`](Self::ready).
+    pub fn connect(url: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
+        let url = ConnectionUrl::parse(url)?;
+        let threads = options.threads.max(1);
+        let size = u32::try_from(threads).unwrap_or(u32::MAX);
+        let pool = Arc::new(Pool::start(url, size, options.deadline, options.statement_cache));
+        let limits = Limits { threads, queue: options.queue, deadline: options.deadline };
+        let turn = Turn::start("postgres", limits, Arc::clone(&pool))?;
+        Ok(Self { turn, pool })
+    }
+
+    /// Applies the migrations that the database lacks, on a connection of its own and without a deadline, and returns
+    /// how many they were. Of several instances that do this at once, one works and the others wait.
+    pub async fn migrate(&self) -> Result<usize, StoreError> {
+        let pool = Arc::clone(&self.pool);
+        tokio::task::spawn_blocking(move || migrations::apply(pool.url()))
+            .await
+            .map_err(|_error| unavailable("the migration ended without an answer"))?
+    }
+
+    /// Succeeds where the database answers, can be written to and lacks no migration.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.run(|connection, _| migrations::check(connection)).await?.map_err(unavailable)
+    }
+
+    /// How many connections there are at this moment.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        self.pool.state()
+    }
+
+    /// Does the job on one of the threads. It is done again where the connection is lost, so it must be harmless twice.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self.turn.run(move |pool: &Arc<Pool>| pool.run(job)).await {
+            Ok(answer) => answer,
+            Err(Refused::Overloaded) => Err(StoreError::Overloaded),
+            Err(refused @ (Refused::DeadlineExceeded | Refused::Abandoned)) => Err(unavailable(refused.to_string())),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use diesel::{
+    PgConnection, QueryResult, RunQueryDsl,
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment},
+    sql_types::{BigInt, Bool, Nullable, Uuid as SqlUuid},
+};
+use signet_domain::{
+    UserChange, UserId,
+    ports::{CommitError, StoreError},
+};
+use uuid::Uuid;
+
+use super::{
+    Outcome,
+    batch::{Batch, audit_insert},
+    no_answer,
+};
+use crate::{errors::breaks_unique, statement::statement};
+
+/// How often a single registration is tried against others that take its address and give it up again.
+const TRIES: u32 = 3;
+
+pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
+    let batch = Batch::new(changes)?;
+    let mut tries = TRIES;
+    let rows = loop {
+        tries -= 1;
+        match Register(&batch).load::<(i64, Option<Uuid>, bool)>(connection) {
+            // The address was taken after the statement's snapshot was made: the next snapshot shows by whom.
+            Err(error) if breaks_unique(&error, "users_email_key_unique") && tries > 0 => {}
+            rows => break rows?,
+        }
+    };
+    let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(no_answer().into())).collect();
+    for (position, existing, inserted) in rows {
+        let index = usize::try_from(position - 1).unwrap_or(usize::MAX);
+        if let Some(outcome) = outcomes.get_mut(index) {
+            *outcome = match existing {
+                Some(existing) => Err(CommitError::EmailTaken { existing: UserId::new(existing) }),
+                None if inserted => Ok(()),
+                None => Err(StoreError::Unexpected { reason: "there is no such partner".into() }.into()),
+            };
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Registers a batch in one statement, hence in one transaction:
+///
+/// 1. `judged`: who has the address already, in the table or earlier in the batch;
+/// 2. `held`: the rows of the partners concerned, locked in one order, so that two batches cannot wait for each other;
+/// 3. `counted`: their counters moved on. The statement's snapshot may be older than the lock; but READ COMMITTED
+///    updates the latest version of a row, and returns it, so the numbers follow on from those of whoever held the
+///    lock before;
+/// 4. the users, numbered in the order of the batch, and their audit entries.
+struct Register<'a>(&'a Batch<'a>);
+
+statement!(const Register<'a>, (BigInt, Nullable<SqlUuid>, Bool));
+
+impl QueryFragment<Pg> for Register<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH member AS (");
+        self.0.walk_members(&mut out)?;
+        out.push_sql(
+            "), judged AS (
+                SELECT member.*, coalesce(owner.user_id, nullif(first_value(member.user_id) OVER (
+                    PARTITION BY member.partner_id, member.email_key ORDER BY member.position), member.user_id)) AS existing
+                FROM member LEFT JOIN LATERAL (
+                    SELECT user_id FROM users
+                    WHERE users.partner_id = member.partner_id AND users.email_key = member.email_key LIMIT 1
+                ) AS owner ON true
+            ), fresh AS (
+                SELECT partner_id, count(*) AS members FROM judged WHERE existing IS NULL
+                GROUP BY partner_id ORDER BY partner_id
+            ), held AS MATERIALIZED (
+                SELECT fresh.partner_id, fresh.members FROM fresh CROSS JOIN LATERAL (
+                    SELECT FROM partners WHERE partners.partner_id = fresh.partner_id LIMIT 1 FOR NO KEY UPDATE) AS row
+            ), counted AS (
+                UPDATE partners SET user_count = user_count + held.members FROM held
+                WHERE partners.partner_id = held.partner_id
+                RETURNING partners.partner_id, user_count - held.members AS before
+            ), inserted AS (
+                INSERT INTO users (partner_id, user_id, ordinal, name, email, email_key, status, metadata,
+                    registered_at, updated_at, removed_at, version)
+                SELECT partner_id, user_id, before + row_number() OVER (PARTITION BY partner_id ORDER BY position),
+                    name, email, email_key, status, metadata, registered_at, updated_at, removed_at, version
+                FROM judged JOIN counted USING (partner_id) WHERE existing IS NULL
+                RETURNING partner_id, user_id
+            ), done AS (
+                SELECT position FROM judged JOIN inserted USING (partner_id, user_id) WHERE existing IS NULL
+            ), audited AS (",
+        );
+        out.push_sql(&audit_insert("done"));
+        out.push_sql(
+            ") SELECT position, existing, done.position IS NOT NULL FROM judged LEFT JOIN done USING (position)",
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+use diesel::{
+    OptionalExtension, PgConnection, QueryResult, RunQueryDsl,
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment},
+    sql_types::{BigInt, Text, Uuid as SqlUuid},
+};
+use signet_domain::{UserChange, UserId, ports::CommitError};
+use uuid::Uuid;
+
+use super::{
+    Outcome,
+    batch::{Batch, audit_insert},
+};
+use crate::{errors::breaks_unique, statement::statement};
+
+pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
+    match (Update(Batch::new(changes)?)).load::<i64>(connection) {
+        Ok(updated) => Ok((1..)
+            .take(changes.len())
+            .map(|position| if updated.contains(&position) { Ok(()) } else { Err(CommitError::Stale) })
+            .collect()),
+        Err(error) => match changes {
+            [change] if breaks_unique(&error, "users_email_key_unique") => {
+                Ok(vec![Err(match owner(connection, change)? {
+                    Some(existing) => CommitError::EmailTaken { existing },
+                    // It has been given up already: decide again.
+                    None => CommitError::Stale,
+                })])
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+/// Who has the address that the change wants.
+fn owner(connection: &mut PgConnection, change: &UserChange) -> QueryResult<Option<UserId>> {
+    let statement = Owner { partner_id: change.user.partner_id.uuid(), email_key: change.user.email.key() };
+    Ok(statement.get_result::<Uuid>(connection).optional()?.map(UserId::new))
+}
+
+struct Owner<'a> {
+    partner_id: Uuid,
+    email_key: &'a str,
+}
+
+statement!(const Owner<'a>, SqlUuid);
+
+impl QueryFragment<Pg> for Owner<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT user_id FROM users WHERE partner_id = ");
+        out.push_bind_param::<SqlUuid, _>(&self.partner_id)?;
+        out.push_sql(" AND email_key = ");
+        out.push_bind_param::<Text, _>(&self.email_key)
+    }
+}
+
+/// Replaces a batch of users in one statement and returns the positions of those that were replaced.
+///
+/// The rows are locked first and in one order, which an UPDATE alone does not promise: two batches that overlap would
+/// wait for each other. Whoever waits for a lock sees the version that its holder left.
+struct Update<'a>(Batch<'a>);
+
+statement!(const Update<'a>, BigInt);
+
+impl QueryFragment<Pg> for Update<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH member AS (");
+        self.0.walk_members(&mut out)?;
+        out.push_sql(
+            "), held AS MATERIALIZED (
+                SELECT member.* FROM (SELECT * FROM member ORDER BY partner_id, user_id) AS member CROSS JOIN LATERAL (
+                    SELECT FROM users WHERE users.partner_id = member.partner_id AND users.user_id = member.user_id
+                    AND users.version = member.version - 1 LIMIT 1 FOR NO KEY UPDATE) AS row
+            ), updated AS (
+                UPDATE users SET name = held.name, email = held.email, email_key = held.email_key,
+                    status = held.status, metadata = held.metadata, updated_at = held.updated_at,
+                    removed_at = held.removed_at, version = held.version
+                FROM held WHERE users.partner_id = held.partner_id AND users.user_id = held.user_id
+                    AND users.version = held.version - 1
+                RETURNING held.position
+            ), audited AS (",
+        );
+        out.push_sql(&audit_insert("updated"));
+        out.push_sql(") SELECT position FROM updated");
+        Ok(())
+    }
+}

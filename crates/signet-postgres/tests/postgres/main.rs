@@ -1,0 +1,4 @@
+//! The adapter against a Postgres of the tests' own.
+
+mod contract;
+mod support;

@@ -1,1 +1,141 @@
-//! The Diesel adapter for embedded SQLite
+//! The ports of Signet Partner Management on a `SQLite` file, with `SQLite` compiled in: the embedded default.
+//!
+//! ```no_run
+//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = signet_sqlite::SqliteStore::open("sqlite://signet.db", signet_sqlite::SqliteOptions::default())?;
+//! store.migrate().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! One thread writes and a few read. Readers see every commit that was acknowledged, and never wait for the writer (WAL);
+//! the writer waits for nobody but another process, so "database is locked" is nobody's answer. Commits that wait
+//! together share one transaction and one sync of the disk, and are answered after it.
+#![deny(missing_docs)]
+
+mod api_keys;
+mod audit;
+mod errors;
+mod migrations;
+mod partners;
+mod pool;
+mod rows;
+mod schema;
+mod updates;
+mod users;
+
+use std::{fmt, time::Duration};
+
+use diesel::SqliteConnection;
+// Named so that its `bundled` feature takes effect.
+use libsqlite3_sys as _;
+use signet_domain::ports::StoreError;
+use signet_turn::{Lane, Limits, Turn};
+
+use errors::{Failure, refused};
+pub use pool::OpenError;
+use pool::{Access, Pool};
+
+/// How much a store may hold at once.
+#[derive(Debug, Clone, Copy)]
+pub struct SqliteOptions {
+    /// How many threads read, each with a connection; one more writes.
+    pub readers: u32,
+    /// How many operations of a kind may wait; one more is [`StoreError::Overloaded`].
+    pub queue: usize,
+    /// How long a caller waits for its answer, then it is [`StoreError::Unavailable`]; also how long the writer waits
+    /// for another process.
+    pub deadline: Duration,
+}
+
+impl Default for SqliteOptions {
+    /// Two readers, 1024 operations, 2 seconds.
+    fn default() -> Self {
+        Self { readers: 2, queue: 1024, deadline: Duration::from_secs(2) }
+    }
+}
+
+/// How many connections there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// All of them.
+    pub connections: u32,
+    /// Those that do nothing.
+    pub idle: u32,
+}
+
+/// A store in a `SQLite` file. Clones share it.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pools: [Pool; 2],
+    reads: Turn<Pool>,
+    writes: Turn<Pool>,
+    finds: Lane<Pool, users::Find>,
+    commits: Lane<Pool, users::Commit>,
+}
+
+impl SqliteStore {
+    /// Opens the file that a path or a URL (`sqlite://signet.db`, `sqlite:///var/lib/signet.db`) names; makes an empty
+    /// one, readable by its owner alone, where there is none. Blocks while it does.
+    ///
+    /// Fails where the file cannot be opened or is no `SQLite` database.
+    pub fn open(location: &str, options: SqliteOptions) -> Result<Self, OpenError> {
+        let SqliteOptions { readers, queue, deadline } = options;
+        let readers = readers.max(1);
+        let path = pool::path(location)?;
+        pool::prepare(&path, deadline)?;
+        let reading = pool::build(&path, Access::Read, readers, deadline)?;
+        let writing = pool::build(&path, Access::Write, 1, deadline)?;
+        let start = |name, threads, pool: &Pool| {
+            Turn::start(name, Limits { threads, queue, deadline }, pool.clone())
+                .map_err(|error| OpenError::new(&path, &error))
+        };
+        let reads = start("sqlite-read", usize::try_from(readers).unwrap_or(usize::MAX), &reading)?;
+        let writes = start("sqlite-write", 1, &writing)?;
+        Ok(Self { pools: [reading, writing], finds: reads.lane(), commits: writes.lane(), reads, writes })
+    }
+
+    /// Applies the migrations that are pending, all of them or none, and tells how many they were. Two processes may
+    /// do so at the same time.
+    pub async fn migrate(&self) -> Result<usize, StoreError> {
+        self.write(migrations::run).await
+    }
+
+    /// Whether the store can do its work: the file answers, and no migration is pending.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.read(migrations::check).await
+    }
+
+    /// How many connections there are, of readers and writer together.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        let [reading, writing] = self.pools.each_ref().map(Pool::state);
+        PoolState {
+            connections: reading.connections + writing.connections,
+            idle: reading.idle_connections + writing.idle_connections,
+        }
+    }
+
+    async fn read<T: Send + 'static>(&self, job: impl Job<T>) -> Result<T, StoreError> {
+        self.reads.run(|pool| with(pool, job)).await.map_err(refused)?
+    }
+
+    async fn write<T: Send + 'static>(&self, job: impl Job<T>) -> Result<T, StoreError> {
+        self.writes.run(|pool| with(pool, job)).await.map_err(refused)?
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SqliteStore").field("pool", &self.pool_state()).finish_non_exhaustive()
+    }
+}
+
+/// What a thread does with a connection.
+trait Job<T>: FnOnce(&mut SqliteConnection) -> Result<T, Failure> + Send + 'static {}
+
+impl<T, F: FnOnce(&mut SqliteConnection) -> Result<T, Failure> + Send + 'static> Job<T> for F {}
+
+fn with<T>(pool: &Pool, job: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure>) -> Result<T, StoreError> {
+    let mut connection = pool.get().map_err(|error| Failure::from(error).0)?;
+    job(&mut connection).map_err(|failure| failure.0)
+}

@@ -1,0 +1,131 @@
+//! What `SQLite` says, in the words of the ports.
+//!
+//! Diesel passes on the kind of a broken constraint and a message, and for all else a message alone. So the messages
+//! are read, here and nowhere else. `SQLite` puts names of tables, columns and constraints into them, and never a bound
+//! value; every value is bound.
+
+use diesel::result::{DatabaseErrorKind, Error};
+use signet_domain::ports::StoreError;
+use signet_turn::Refused;
+
+/// An error on its way out of a statement or a transaction.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) StoreError);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(match error {
+            Error::DatabaseError(DatabaseErrorKind::Unknown, details) => from_message(details.message()),
+            Error::DatabaseError(_, details) => unexpected(details.message()),
+            Error::RollbackErrorOnCommit { .. } | Error::BrokenTransactionManager => unavailable("a transaction broke"),
+            Error::NotFound => unexpected("no row where there must be one"),
+            // Its text may quote the value.
+            Error::DeserializationError(_) => unexpected("a column of another type"),
+            _ => unexpected("a statement could not be made"),
+        })
+    }
+}
+
+impl From<diesel::r2d2::PoolError> for Failure {
+    fn from(_: diesel::r2d2::PoolError) -> Self {
+        Self(unavailable("the file cannot be opened"))
+    }
+}
+
+/// Why a thread gave no answer.
+pub(crate) fn refused(refused: Refused) -> StoreError {
+    match refused {
+        Refused::Overloaded => StoreError::Overloaded,
+        Refused::DeadlineExceeded => unavailable("no answer before the deadline"),
+        Refused::Abandoned => unavailable("the operation ended without an answer"),
+    }
+}
+
+/// Whether the statement broke off because another user of the partner has the address.
+pub(crate) fn is_email_taken(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, details)
+        if details.message() == "UNIQUE constraint failed: users.partner_id, users.email_key")
+}
+
+pub(crate) fn unexpected(reason: &str) -> StoreError {
+    StoreError::Unexpected { reason: reason.to_owned() }
+}
+
+pub(crate) fn unavailable(reason: &str) -> StoreError {
+    StoreError::Unavailable { reason: reason.to_owned() }
+}
+
+/// The beginnings of the texts of `sqlite3_errstr` that speak of the file and not of the statement.
+const ABOUT_THE_FILE: [&str; 13] = [
+    "access permission denied",
+    "attempt to write a readonly database",
+    "cannot commit",
+    "cannot rollback",
+    "database disk image is malformed",
+    "database is locked",
+    "database or disk is full",
+    "database table is locked",
+    "disk I/O error",
+    "file is not a database",
+    "locking protocol",
+    "out of memory",
+    "unable to open database file",
+];
+
+fn from_message(message: &str) -> StoreError {
+    if ABOUT_THE_FILE.iter().any(|text| message.starts_with(text)) { unavailable(message) } else { unexpected(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query};
+
+    use super::*;
+
+    fn failure(connection: &mut SqliteConnection, sql: &str) -> StoreError {
+        Failure::from(sql_query(sql).execute(connection).expect_err("refused")).0
+    }
+
+    #[test]
+    fn the_file_is_told_from_the_statement() {
+        let mut connection = SqliteConnection::establish(":memory:").expect("opens");
+        connection
+            .batch_execute("PRAGMA max_page_count = 3; CREATE TABLE t (a TEXT NOT NULL CHECK (a <> '7')) STRICT;")
+            .expect("a table");
+        let full = failure(&mut connection, "INSERT INTO t SELECT printf('%.*c', 100000, 'x')");
+        assert_eq!(full, unavailable("database or disk is full"));
+        assert_eq!(failure(&mut connection, "INSERT INTO u VALUES ('secret')"), unexpected("no such table: u"));
+        assert_eq!(
+            failure(&mut connection, "INSERT INTO t VALUES (NULL)"),
+            unexpected("NOT NULL constraint failed: t.a")
+        );
+        assert_eq!(failure(&mut connection, "COMMIT"), unavailable("cannot commit - no transaction is active"));
+        connection.batch_execute("PRAGMA query_only = ON").expect("a pragma");
+        let read_only = failure(&mut connection, "INSERT INTO t VALUES ('a')");
+        assert_eq!(read_only, unavailable("attempt to write a readonly database"));
+    }
+
+    #[test]
+    fn no_message_repeats_a_bound_value() {
+        use diesel::sql_types::{BigInt, Text};
+        let mut connection = SqliteConnection::establish(":memory:").expect("opens");
+        let table = "CREATE TABLE t (a TEXT UNIQUE CHECK (length(a) < 40), b INTEGER, c TEXT NOT NULL) STRICT";
+        connection.batch_execute(table).expect("a table");
+        let insert = |connection: &mut SqliteConnection, a: &str, b: &str| {
+            let insert = sql_query("INSERT INTO t VALUES (?, ?, ?)").bind::<Text, _>(a).bind::<Text, _>(b);
+            insert.bind::<BigInt, _>(1).execute(connection)
+        };
+        insert(&mut connection, "jane@example.com", "1").expect("inserted");
+        for (a, b) in [("jane@example.com", "1"), (&"jane".repeat(20), "1"), ("john@example.com", "jane's")] {
+            let error = Failure::from(insert(&mut connection, a, b).expect_err("refused"));
+            assert!(matches!(&error.0, StoreError::Unexpected { .. }), "{error:?}");
+            assert!(!error.0.to_string().contains("jane"), "{error:?}");
+        }
+    }
+}

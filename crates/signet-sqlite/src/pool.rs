@@ -1,0 +1,151 @@
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use diesel::{
+    Connection, SqliteConnection,
+    connection::SimpleConnection,
+    r2d2::{ConnectionManager, CustomizeConnection},
+};
+
+use crate::errors::Failure;
+
+pub(crate) type Pool = diesel::r2d2::Pool<ConnectionManager<SqliteConnection>>;
+
+/// The file could not be opened as a database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot open the SQLite database {location}: {reason}")]
+pub struct OpenError {
+    location: String,
+    reason: String,
+}
+
+impl OpenError {
+    pub(crate) fn new(location: &Path, reason: &(impl ToString + ?Sized)) -> Self {
+        Self { location: location.display().to_string(), reason: reason.to_string() }
+    }
+}
+
+/// What connections of a pool may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+#[derive(Debug)]
+struct Setup {
+    access: Access,
+    busy_timeout: Duration,
+}
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Setup {
+    fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        // One process never waits for a lock of its own: it has one writer. The time-out is for another process.
+        // WAL with NORMAL loses acknowledged commits when the power fails; FULL syncs each commit.
+        let pragmas = format!(
+            "PRAGMA busy_timeout = {};
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA trusted_schema = OFF;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -8192;
+             PRAGMA journal_size_limit = 67108864;
+             PRAGMA query_only = {};",
+            self.busy_timeout.as_millis(),
+            if self.access == Access::Read { "ON" } else { "OFF" },
+        );
+        connection.batch_execute(&pragmas).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// The path that `location` names: a path, or one after `sqlite://` or `sqlite:`.
+pub(crate) fn path(location: &str) -> Result<PathBuf, OpenError> {
+    let path = location.strip_prefix("sqlite://").or_else(|| location.strip_prefix("sqlite:")).unwrap_or(location);
+    let refuse = |reason: &str| Err(OpenError::new(Path::new(path), reason));
+    match path {
+        "" => return refuse("a path is missing"),
+        _ if path.starts_with(':') => return refuse("it must be a file: several connections share it"),
+        _ if path.contains('?') => return refuse("parameters are not supported"),
+        _ => {}
+    }
+    // SQLite reads a name that starts with `file:` as a URI; an absolute one starts with a slash.
+    std::path::absolute(path).map_err(|error| OpenError::new(Path::new(path), &error))
+}
+
+/// Makes sure that the file exists, readable by its owner alone, and is in WAL mode.
+pub(crate) fn prepare(path: &Path, busy_timeout: Duration) -> Result<(), OpenError> {
+    if !path.exists() {
+        create(path).map_err(|error| OpenError::new(path, &error))?;
+    }
+    in_wal_mode(path, busy_timeout).map_err(|reason| OpenError::new(path, &reason))
+}
+
+/// Switching to WAL fails at once where another process does the same at that moment. So a new file is switched under
+/// a name of its own, and appears under the right one, whole or not at all.
+fn create(path: &Path) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}-{:?}.new", std::process::id(), std::thread::current().id()));
+    let draft = PathBuf::from(draft);
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create(true).truncate(true).open(&draft)?;
+    let made = in_wal_mode(&draft, Duration::ZERO).map_err(io::Error::other);
+    // A file system without hard links gets an empty file, which is switched in its place.
+    let linked = made.and_then(|()| {
+        fs::hard_link(&draft, path).or_else(|_| options.truncate(false).create_new(true).open(path).map(drop))
+    });
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    }
+}
+
+fn in_wal_mode(path: &Path, busy_timeout: Duration) -> Result<(), String> {
+    let name = path.to_str().ok_or("the path is not valid UTF-8")?;
+    let mut connection = SqliteConnection::establish(name).map_err(|error| error.to_string())?;
+    let pragmas = format!("PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL;", busy_timeout.as_millis());
+    connection.batch_execute(&pragmas).map_err(|error| Failure::from(error).0.to_string())
+}
+
+/// A pool whose connections stay open: nothing closes a file but its end, and a new connection prepares all anew.
+pub(crate) fn build(path: &Path, access: Access, size: u32, busy_timeout: Duration) -> Result<Pool, OpenError> {
+    let name = path.to_str().ok_or_else(|| OpenError::new(path, "the path is not valid UTF-8"))?;
+    Pool::builder()
+        .max_size(size)
+        .test_on_check_out(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connection_timeout(busy_timeout)
+        .connection_customizer(Box::new(Setup { access, busy_timeout }))
+        .build(ConnectionManager::new(name))
+        .map_err(|error| OpenError::new(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_a_path_or_a_url() {
+        for (location, expected) in [
+            ("sqlite:///var/lib/signet.db", "/var/lib/signet.db"),
+            ("sqlite:/var/lib/signet.db", "/var/lib/signet.db"),
+            ("/var/lib/signet.db", "/var/lib/signet.db"),
+            ("/var/lib/100%#.db", "/var/lib/100%#.db"),
+        ] {
+            assert_eq!(path(location), Ok(PathBuf::from(expected)));
+        }
+        let here = std::env::current_dir().expect("a directory");
+        for location in ["sqlite://signet.db", "sqlite:signet.db", "signet.db"] {
+            assert_eq!(path(location), Ok(here.join("signet.db")));
+        }
+        for bad in ["", "sqlite://", ":memory:", "sqlite::memory:", "signet.db?mode=ro"] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use async_trait::async_trait;
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
+    SqliteConnection,
+};
+use signet_domain::{
+    PartnerId, User, UserChange, UserId,
+    ports::{CommitError, Page, StoreError, UserPage, UserRepository},
+};
+use signet_turn::Operation;
+
+use crate::{
+    SqliteStore, audit,
+    errors::{Failure, is_email_taken, refused, unexpected},
+    pool::Pool,
+    rows::UserRow,
+    schema::{partners, users},
+    updates::{NextOrdinal, Replace},
+    with,
+};
+
+type Outcome = Result<User, CommitError>;
+
+/// A change on its way to the writer.
+pub(crate) struct Commit(UserChange);
+
+/// A user that is looked for.
+pub(crate) struct Find(PartnerId, UserId);
+
+#[async_trait]
+impl UserRepository for SqliteStore {
+    async fn commit(&self, change: UserChange) -> Outcome {
+        self.commits.call(Commit(change)).await.map_err(refused)?
+    }
+
+    async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError> {
+        self.finds.call(Find(partner_id, user_id)).await.map_err(refused)?
+    }
+
+    async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
+        self.read(move |connection| list(connection, partner_id, page)).await
+    }
+}
+
+impl Operation<Pool> for Commit {
+    type Answer = Outcome;
+    type Owner = PartnerId;
+
+    fn owner(&self) -> PartnerId {
+        self.0.user.partner_id
+    }
+
+    fn answer(batch: &[&Self], pool: &Pool) -> Option<Vec<Outcome>> {
+        let changes: Vec<_> = batch.iter().map(|commit| &commit.0).collect();
+        match with(pool, |connection| commit(connection, &changes)) {
+            Ok(outcomes) => Some(outcomes),
+            // One statement of one member was refused, and the transaction was rolled back.
+            Err(StoreError::Unexpected { .. }) => None,
+            Err(error) => Some(batch.iter().map(|_| Err(error.clone().into())).collect()),
+        }
+    }
+
+    fn answer_alone(&self, pool: &Pool) -> Outcome {
+        let mut outcomes = with(pool, |connection| commit(connection, &[&self.0]))?;
+        outcomes.pop().unwrap_or_else(|| Err(unexpected("a commit without an outcome").into()))
+    }
+}
+
+impl Operation<Pool> for Find {
+    type Answer = Result<Option<User>, StoreError>;
+    type Owner = PartnerId;
+
+    fn owner(&self) -> PartnerId {
+        self.0
+    }
+
+    fn answer(batch: &[&Self], pool: &Pool) -> Option<Vec<Self::Answer>> {
+        let keys: Vec<_> = batch.iter().map(|find| (find.0, find.1)).collect();
+        let found = with(pool, |connection| Ok(find(connection, &keys)));
+        Some(found.unwrap_or_else(|error| batch.iter().map(|_| Err(error.clone())).collect()))
+    }
+
+    fn answer_alone(&self, pool: &Pool) -> Self::Answer {
+        with(pool, |connection| find_one(connection, self.0, self.1))
+    }
+}
+
+/// Commits all changes in one transaction, in their order; a change that is refused by its outcome writes nothing.
+/// An error means that none of them was committed, if it is [`StoreError::Unexpected`].
+fn commit(connection: &mut SqliteConnection, changes: &[&UserChange]) -> Result<Vec<Outcome>, Failure> {
+    // Immediate: a transaction that reads first and writes later cannot wait for the lock, it fails.
+    connection.immediate_transaction(|connection| changes.iter().map(|change| write(connection, change)).collect())
+}
+
+fn write(connection: &mut SqliteConnection, change: &UserChange) -> Result<Outcome, Failure> {
+    let written = match change.replaces() {
+        None => insert(connection, &change.user)?,
+        Some(version) => replace(connection, &change.user, version.number())?,
+    };
+    if written.is_ok() {
+        audit::insert(connection, &change.audit)?;
+    }
+    Ok(written.map(|()| change.user.clone()))
+}
+
+fn insert(connection: &mut SqliteConnection, user: &User) -> Result<Result<(), CommitError>, Failure> {
+    // Nobody else writes until this transaction ends, so what is free now stays free.
+    if let Some(existing) = owner_of_address(connection, user)? {
+        return Ok(Err(CommitError::EmailTaken { existing }));
+    }
+    let ordinal =
+        NextOrdinal { partner_id: user.partner_id.uuid().into_bytes() }.get_result::<i64>(connection).optional()?;
+    let ordinal = ordinal.ok_or_else(|| unexpected("an unknown partner"))?;
+    diesel::insert_into(users::table)
+        .values((
+            users::partner_id.eq(user.partner_id.uuid().as_bytes()),
+            users::user_id.eq(user.id.uuid().as_bytes()),
+            users::ordinal.eq(ordinal),
+            users::name.eq(user.name.as_str()),
+            users::email.eq(user.email.as_str()),
+            users::email_key.eq(user.email.key()),
+            users::status.eq(user.status.as_str()),
+            users::metadata.eq(user.metadata.as_json()),
+            users::registered_at.eq(user.registered_at.unix_millis()),
+            users::updated_at.eq(user.updated_at.unix_millis()),
+            users::removed_at.eq(user.removed_at.map(signet_domain::Timestamp::unix_millis)),
+            users::version.eq(user.version.number()),
+        ))
+        .execute(connection)?;
+    Ok(Ok(()))
+}
+
+fn replace(connection: &mut SqliteConnection, user: &User, version: i64) -> Result<Result<(), CommitError>, Failure> {
+    match Replace::new(user, version).execute(connection) {
+        Ok(0) => Ok(Err(CommitError::Stale)),
+        Ok(_) => Ok(Ok(())),
+        // The statement alone was undone; the transaction goes on.
+        Err(error) if is_email_taken(&error) => {
+            let existing = owner_of_address(connection, user)?.ok_or(error)?;
+            Ok(Err(CommitError::EmailTaken { existing }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn owner_of_address(connection: &mut SqliteConnection, user: &User) -> Result<Option<UserId>, Failure> {
+    let owner: Option<Vec<u8>> = users::table
+        .filter(users::partner_id.eq(user.partner_id.uuid().as_bytes()))
+        .filter(users::email_key.eq(user.email.key()))
+        .select(users::user_id)
+        .first(connection)
+        .optional()?;
+    let owner = owner.map(|id| uuid::Uuid::from_slice(&id)).transpose();
+    Ok(owner.map_err(|_error| unexpected("a user id that is none"))?.map(UserId::new))
+}
+
+fn find(connection: &mut SqliteConnection, keys: &[(PartnerId, UserId)]) -> Vec<Result<Option<User>, StoreError>> {
+    keys.iter()
+        .map(|&(partner_id, user_id)| find_one(connection, partner_id, user_id).map_err(|failure| failure.0))
+        .collect()
+}
+
+fn find_one(
+    connection: &mut SqliteConnection,
+    partner_id: PartnerId,
+    user_id: UserId,
+) -> Result<Option<User>, Failure> {
+    let row: Option<UserRow> = users::table
+        .filter(users::partner_id.eq(partner_id.uuid().as_bytes()))
+        .filter(users::user_id.eq(user_id.uuid().as_bytes()))
+        .select(UserRow::as_select())
+        .first(connection)
+        .optional()?;
+    Ok(row.map(|row| row.into_user(partner_id)).transpose()?)
+}
+
+/// One statement, hence one snapshot: the total is that of the page's instant.
+fn list(connection: &mut SqliteConnection, partner_id: PartnerId, page: Page) -> Result<UserPage, Failure> {
+    let after = i64::try_from(page.offset()).unwrap_or(i64::MAX);
+    let of_page = users::partner_id.eq(partners::partner_id).and(users::ordinal.gt(after));
+    let rows: Vec<(i64, Option<UserRow>)> = partners::table
+        .left_join(users::table.on(of_page))
+        .filter(partners::partner_id.eq(partner_id.uuid().as_bytes()))
+        .order(users::ordinal)
+        .limit(page.limit().into())
+        .select((partners::user_count, Option::<UserRow>::as_select()))
+        .load(connection)?;
+    let total = rows.first().map_or(Ok(0), |(total, _)| u64::try_from(*total));
+    let users = rows.into_iter().filter_map(|(_, row)| row).map(|row| row.into_user(partner_id));
+    Ok(UserPage {
+        users: users.collect::<Result<_, _>>()?,
+        total: total.map_err(|_error| unexpected("a negative count of users"))?,
+    })
+}

@@ -9,6 +9,7 @@ use crate::{
     migrations,
     pool::{Attempt, Pool, PoolState},
     url::{ConnectionUrl, InvalidUrl},
+    users::Lanes,
 };
 
 /// What a [`PostgresStore`] may use.
@@ -16,7 +17,7 @@ use crate::{
 pub struct PostgresOptions {
     /// How many threads there are, and connections: one each.
     pub threads: usize,
-    /// How many requests may wait for a thread.
+    /// How many requests of one kind may wait for a thread.
     pub queue: usize,
     /// How long a request takes at most, from the call to the answer.
     pub deadline: Duration,
@@ -49,6 +50,7 @@ pub enum ConnectError {
 pub struct PostgresStore {
     turn: Turn<Arc<Pool>>,
     pool: Arc<Pool>,
+    pub(crate) lanes: Lanes,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -69,7 +71,8 @@ impl PostgresStore {
         let pool = Arc::new(Pool::start(url, size, options.deadline, options.statement_cache));
         let limits = Limits { threads, queue: options.queue, deadline: options.deadline };
         let turn = Turn::start("postgres", limits, Arc::clone(&pool))?;
-        Ok(Self { turn, pool })
+        let lanes = Lanes::new(&turn);
+        Ok(Self { turn, pool, lanes })
     }
 
     /// Applies the migrations that the database lacks, on a connection of its own and without a deadline, and returns
@@ -97,10 +100,13 @@ impl PostgresStore {
         &self,
         job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        match self.turn.run(move |pool: &Arc<Pool>| pool.run(job)).await {
-            Ok(answer) => answer,
-            Err(Refused::Overloaded) => Err(StoreError::Overloaded),
-            Err(refused @ (Refused::DeadlineExceeded | Refused::Abandoned)) => Err(unavailable(refused.to_string())),
-        }
+        self.turn.run(move |pool: &Arc<Pool>| pool.run(job)).await.map_err(refusal)?
+    }
+}
+
+pub(crate) fn refusal(refused: Refused) -> StoreError {
+    match refused {
+        Refused::Overloaded => StoreError::Overloaded,
+        Refused::DeadlineExceeded | Refused::Abandoned => unavailable(refused.to_string()),
     }
 }

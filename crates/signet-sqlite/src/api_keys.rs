@@ -10,7 +10,7 @@ use signet_domain::{
 
 use crate::{
     SqliteStore,
-    errors::unexpected,
+    errors::{transaction, unexpected},
     rows::ApiKeyRow,
     schema::{api_keys, partners},
 };
@@ -73,7 +73,7 @@ impl ApiKeyRepository for SqliteStore {
 
     async fn revoke(&self, id: ApiKeyId, at: Timestamp) -> Result<Option<ApiKey>, StoreError> {
         self.write(move |connection| {
-            connection.immediate_transaction(|connection| {
+            transaction(connection, |connection| {
                 let this = api_keys::table.filter(api_keys::key_id.eq(id.as_str()));
                 diesel::update(this.filter(api_keys::revoked_at.is_null()))
                     .set(api_keys::revoked_at.eq(at.unix_millis()))

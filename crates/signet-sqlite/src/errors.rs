@@ -4,7 +4,10 @@
 //! are read, here and nowhere else. `SQLite` puts names of tables, columns and constraints into them, and never a bound
 //! value; every value is bound.
 
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::{
+    SqliteConnection,
+    result::{DatabaseErrorKind, Error},
+};
 use signet_domain::ports::StoreError;
 use signet_turn::Refused;
 
@@ -30,6 +33,19 @@ impl From<Error> for Failure {
             _ => unexpected("a statement could not be made"),
         })
     }
+}
+
+/// Does `job` in a transaction that takes the writer's lock first: one that reads first and writes later cannot wait
+/// for the lock, it fails. [`StoreError::Unexpected`] means that nothing was committed.
+pub(crate) fn transaction<T>(
+    connection: &mut SqliteConnection,
+    job: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut cause = None;
+    let done = connection
+        .immediate_transaction(|connection| job(connection).inspect_err(|failure| cause = Some(failure.0.clone())));
+    // A full disk makes SQLite roll back by itself; the roll-back that follows fails, and its error tells nothing.
+    done.map_err(|failure| cause.map_or(failure, Failure))
 }
 
 impl From<diesel::r2d2::PoolError> for Failure {
@@ -78,13 +94,14 @@ const ABOUT_THE_FILE: [&str; 13] = [
     "unable to open database file",
 ];
 
-fn from_message(message: &str) -> StoreError {
+/// A message that `SQLite` gave.
+pub(crate) fn from_message(message: &str) -> StoreError {
     if ABOUT_THE_FILE.iter().any(|text| message.starts_with(text)) { unavailable(message) } else { unexpected(message) }
 }
 
 #[cfg(test)]
 mod tests {
-    use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query};
+    use diesel::{Connection, RunQueryDsl, connection::SimpleConnection, sql_query};
 
     use super::*;
 

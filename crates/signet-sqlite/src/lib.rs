@@ -23,6 +23,9 @@ mod schema;
 mod updates;
 mod users;
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, time::Duration};
 
 use diesel::SqliteConnection;
@@ -97,7 +100,10 @@ impl SqliteStore {
     /// Applies the migrations that are pending, all of them or none, and tells how many they were. Two processes may
     /// do so at the same time.
     pub async fn migrate(&self) -> Result<usize, StoreError> {
-        self.write(migrations::run).await
+        // Not on the thread that writes: a migration of a large table may take longer than any deadline.
+        let [_, writing] = self.pools.clone();
+        let migrated = tokio::task::spawn_blocking(move || with(&writing, migrations::run)).await;
+        migrated.unwrap_or_else(|_panicked| Err(errors::unexpected("a migration panicked")))
     }
 
     /// Whether the store can do its work: the file answers, and no migration is pending.

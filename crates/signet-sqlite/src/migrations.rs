@@ -1,9 +1,9 @@
-use diesel::{QueryDsl, RunQueryDsl, SqliteConnection, result::Error, sqlite::Sqlite};
+use diesel::{QueryDsl, RunQueryDsl, SqliteConnection, sqlite::Sqlite};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use signet_domain::ports::StoreError;
 
 use crate::{
-    errors::{Failure, unavailable, unexpected},
+    errors::{Failure, from_message, transaction, unavailable, unexpected},
     schema::__diesel_schema_migrations,
 };
 
@@ -12,11 +12,12 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlit
 /// Applies what is pending, all of it or nothing, and tells how many migrations that was.
 pub(crate) fn run(connection: &mut SqliteConnection) -> Result<usize, Failure> {
     // The lock comes first and the question after it: of two processes the second finds nothing pending.
-    connection.immediate_transaction(|connection| {
+    transaction(connection, |connection| {
         let applied = connection.run_pending_migrations(MIGRATIONS);
         applied.map(|applied| applied.len()).map_err(|error| {
-            let error = error.downcast::<Error>().map(|error| Failure::from(*error));
-            error.unwrap_or_else(|_other| Failure(unexpected("a migration failed")))
+            // The type of the error is private, but its text ends with that of the statement that failed.
+            let text = error.to_string();
+            Failure(from_message(text.split_once(" with: ").map_or(&text, |(_, message)| message)))
         })
     })
 }

@@ -5,7 +5,7 @@ use signet_domain::{
     ports::{PartnerRepository, StoreError},
 };
 
-use crate::{SqliteStore, rows::PartnerRow, schema::partners};
+use crate::{SqliteStore, errors::transaction, rows::PartnerRow, schema::partners};
 
 #[async_trait]
 impl PartnerRepository for SqliteStore {
@@ -35,7 +35,7 @@ impl PartnerRepository for SqliteStore {
 
     async fn set_disabled(&self, id: PartnerId, disabled_at: Option<Timestamp>) -> Result<Option<Partner>, StoreError> {
         self.write(move |connection| {
-            connection.immediate_transaction(|connection| {
+            transaction(connection, |connection| {
                 let this = partners::table.find(id.uuid().into_bytes());
                 let enabled = partners::disabled_at.is_null();
                 match disabled_at.map(Timestamp::unix_millis) {

@@ -64,17 +64,15 @@ pub(crate) struct ApiKeyRow {
     revoked_at: Option<i64>,
 }
 
-/// Where a row lies, for the error that tells that it is corrupt.
-struct Place<'a> {
+/// Where a row lies, for the error that tells that it is corrupt. The key is ids only, and made only for that error.
+struct Place<K> {
     table: &'static str,
-    partner_id: &'a [u8],
-    rest: String,
+    key: K,
 }
 
-impl Place<'_> {
+impl<K: Fn() -> String> Place<K> {
     fn corrupt(&self, column: &'static str) -> StoreError {
-        let key = format!("{}/{}", readable(self.partner_id), self.rest);
-        StoreError::Corrupt { table: self.table, column, key }
+        StoreError::Corrupt { table: self.table, column, key: (self.key)() }
     }
 
     fn read<T, E>(&self, column: &'static str, value: Result<T, E>) -> Result<T, StoreError> {
@@ -94,8 +92,8 @@ impl Place<'_> {
     }
 
     /// The last line of tenancy: whatever a statement found, no row leaves for a partner that does not own it.
-    fn owner(&self, asked: PartnerId) -> Result<PartnerId, StoreError> {
-        if self.partner_id == asked.uuid().as_bytes() { Ok(asked) } else { Err(self.corrupt("partner_id")) }
+    fn owner(&self, held: &[u8], asked: PartnerId) -> Result<PartnerId, StoreError> {
+        if held == asked.uuid().as_bytes() { Ok(asked) } else { Err(self.corrupt("partner_id")) }
     }
 }
 
@@ -106,10 +104,11 @@ fn readable(id: &[u8]) -> String {
 impl UserRow {
     /// The user, which must be that partner's.
     pub(crate) fn into_user(self, asked: PartnerId) -> Result<User, StoreError> {
-        let place = Place { table: "users", partner_id: &self.partner_id, rest: readable(&self.user_id) };
+        let key = || format!("{}/{}", readable(&self.partner_id), readable(&self.user_id));
+        let place = Place { table: "users", key };
         let state = UserState {
             id: UserId::new(place.uuid("user_id", &self.user_id)?),
-            partner_id: place.owner(asked)?,
+            partner_id: place.owner(&self.partner_id, asked)?,
             name: place.read("name", Name::parse(&self.name))?,
             email: place.read("email", EmailAddress::parse(&self.email))?,
             status: place.read("status", Status::parse(&self.status))?,
@@ -126,14 +125,14 @@ impl UserRow {
 impl AuditRow {
     /// The entry, which must be that partner's.
     pub(crate) fn into_entry(self, asked: PartnerId) -> Result<AuditEntry, StoreError> {
-        let rest = format!("{}/{}", readable(&self.user_id), self.version);
-        let place = Place { table: "audit_entries", partner_id: &self.partner_id, rest };
+        let key = || format!("{}/{}/{}", readable(&self.partner_id), readable(&self.user_id), self.version);
+        let place = Place { table: "audit_entries", key };
         if self.actor_type != "api_key" {
             return Err(place.corrupt("actor_type"));
         }
         Ok(AuditEntry {
             id: AuditEntryId::new(place.uuid("entry_id", &self.entry_id)?),
-            partner_id: place.owner(asked)?,
+            partner_id: place.owner(&self.partner_id, asked)?,
             user_id: UserId::new(place.uuid("user_id", &self.user_id)?),
             version: place.read("version", Version::new(self.version))?,
             action: place.read("action", Action::parse(&self.action))?,
@@ -143,7 +142,7 @@ impl AuditRow {
             },
             changes: place.read("changes", serde_json::from_str(&self.changes))?,
             request_id: place.read("request_id", RequestId::parse(&self.request_id))?,
-            ip_address: self.ip_address.map(|text| place.read("ip_address", text.parse())).transpose()?,
+            ip_address: self.ip_address.as_ref().map(|text| place.read("ip_address", text.parse())).transpose()?,
             occurred_at: place.instant("occurred_at", self.occurred_at)?,
         })
     }
@@ -153,7 +152,7 @@ impl TryFrom<PartnerRow> for Partner {
     type Error = StoreError;
 
     fn try_from(row: PartnerRow) -> Result<Self, StoreError> {
-        let place = Place { table: "partners", partner_id: &row.partner_id, rest: String::new() };
+        let place = Place { table: "partners", key: || readable(&row.partner_id) };
         Ok(Self {
             id: PartnerId::new(place.uuid("partner_id", &row.partner_id)?),
             name: place.read("name", Name::parse(&row.name))?,
@@ -167,7 +166,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 
     fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
-        let place = Place { table: "api_keys", partner_id: &row.partner_id, rest: row.key_id.clone() };
+        let place = Place { table: "api_keys", key: || format!("{}/{}", readable(&row.partner_id), row.key_id) };
         Ok(Self {
             id: place.read("key_id", ApiKeyId::parse(&row.key_id))?,
             partner_id: PartnerId::new(place.uuid("partner_id", &row.partner_id)?),

@@ -11,7 +11,7 @@ use signet_turn::Operation;
 
 use crate::{
     SqliteStore, audit,
-    errors::{Failure, is_email_taken, refused, unexpected},
+    errors::{Failure, is_email_taken, refused, transaction, unexpected},
     pool::Pool,
     rows::UserRow,
     schema::{partners, users},
@@ -87,9 +87,8 @@ impl Operation<Pool> for Find {
 
 /// Commits all changes in one transaction, in their order; a change that is refused by its outcome writes nothing.
 /// An error means that none of them was committed, if it is [`StoreError::Unexpected`].
-fn commit(connection: &mut SqliteConnection, changes: &[&UserChange]) -> Result<Vec<Outcome>, Failure> {
-    // Immediate: a transaction that reads first and writes later cannot wait for the lock, it fails.
-    connection.immediate_transaction(|connection| changes.iter().map(|change| write(connection, change)).collect())
+pub(crate) fn commit(connection: &mut SqliteConnection, changes: &[&UserChange]) -> Result<Vec<Outcome>, Failure> {
+    transaction(connection, |connection| changes.iter().map(|change| write(connection, change)).collect())
 }
 
 fn write(connection: &mut SqliteConnection, change: &UserChange) -> Result<Outcome, Failure> {
@@ -160,7 +159,7 @@ fn find(connection: &mut SqliteConnection, keys: &[(PartnerId, UserId)]) -> Vec<
         .collect()
 }
 
-fn find_one(
+pub(crate) fn find_one(
     connection: &mut SqliteConnection,
     partner_id: PartnerId,
     user_id: UserId,
@@ -175,7 +174,7 @@ fn find_one(
 }
 
 /// One statement, hence one snapshot: the total is that of the page's instant.
-fn list(connection: &mut SqliteConnection, partner_id: PartnerId, page: Page) -> Result<UserPage, Failure> {
+pub(crate) fn list(connection: &mut SqliteConnection, partner_id: PartnerId, page: Page) -> Result<UserPage, Failure> {
     let after = i64::try_from(page.offset()).unwrap_or(i64::MAX);
     let of_page = users::partner_id.eq(partners::partner_id).and(users::ordinal.gt(after));
     let rows: Vec<(i64, Option<UserRow>)> = partners::table

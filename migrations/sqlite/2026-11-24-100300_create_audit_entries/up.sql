@@ -33,3 +33,12 @@ CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries
 BEGIN
     SELECT RAISE(ABORT, 'audit entries can be neither updated nor deleted');
 END;
+-- INSERT OR REPLACE deletes what is in its way without asking the trigger for deletes.
+CREATE TRIGGER audit_entries_no_replace BEFORE INSERT ON audit_entries
+WHEN EXISTS (
+    SELECT 1 FROM audit_entries
+    WHERE partner_id = NEW.partner_id AND user_id = NEW.user_id AND version = NEW.version
+)
+BEGIN
+    SELECT RAISE(ABORT, 'audit entries can be neither updated nor deleted');
+END;

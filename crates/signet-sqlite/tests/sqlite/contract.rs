@@ -1,8 +1,10 @@
 use signet_conformance::Adapter;
 
+use crate::support::File;
+
 async fn adapter() -> Adapter {
-    let (store, directory) = crate::store().await;
-    Adapter::new(store).keeping(directory)
+    let (store, file) = File::migrated().await;
+    Adapter::new(store).keeping(file)
 }
 
 signet_conformance::suite!(adapter);

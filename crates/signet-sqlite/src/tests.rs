@@ -1,0 +1,137 @@
+//! What only shows from inside: how statements are prepared, planned and undone.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
+    connection::{InstrumentationEvent, SimpleConnection},
+    sql_query,
+    sql_types::Text,
+};
+use signet_conformance::{Builder, metadata};
+use signet_domain::{
+    Action, MetadataPatch, PartnerId, User, UserPatch,
+    ports::{AuditFilter, CommitError, Page},
+};
+
+use crate::{audit, errors::unavailable, migrations, users};
+
+/// A database with a partner and a user.
+fn populated() -> (SqliteConnection, Builder, PartnerId, User) {
+    let mut connection = SqliteConnection::establish(":memory:").expect("opens");
+    connection.batch_execute("PRAGMA foreign_keys = ON").expect("a pragma");
+    migrations::run(&mut connection).expect("migrates");
+    let build = Builder::new(1);
+    let partner_id = build.partner().id;
+    let id = partner_id.uuid().simple().to_string();
+    let partner = format!("INSERT INTO partners VALUES (x'{id}', 'Acme Inc.', 0, NULL, 0)");
+    connection.batch_execute(&partner).expect("a partner");
+    let registration = build.registration(partner_id, "john@example.com");
+    users::commit(&mut connection, &[&registration]).expect("committed");
+    (connection, build, partner_id, registration.user)
+}
+
+/// Does once what a service does all the time, in every shape that it has.
+fn do_everything(connection: &mut SqliteConnection, build: &Builder, partner_id: PartnerId, number: usize) {
+    let registration = build.registration(partner_id, &format!("user{number}@example.com"));
+    let update = build.renaming(&registration.user, "Johnny");
+    let outcomes = users::commit(connection, &[&registration, &update]).expect("committed");
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let found = users::find_one(connection, partner_id, registration.user.id).expect("an answer");
+    assert_eq!(found, Some(update.user));
+    let page = users::list(connection, partner_id, Page::new(1, 0).expect("a page")).expect("an answer");
+    assert_eq!(page.users.len(), 1);
+    for user_id in [None, Some(registration.user.id)] {
+        for action in [None, Some(Action::Registered), Some(Action::Updated)] {
+            for before in [None, Some(registration.audit.position())] {
+                audit::entries(connection, partner_id, AuditFilter { user_id, action }, before, 1).expect("an answer");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_frequent_statement_is_prepared_once() {
+    let (mut connection, build, partner_id, _) = populated();
+    let started = Arc::new(Mutex::new(BTreeSet::new()));
+    let prepared = Arc::new(Mutex::new(Vec::new()));
+    connection.set_instrumentation({
+        let (started, prepared) = (Arc::clone(&started), Arc::clone(&prepared));
+        move |event: InstrumentationEvent<'_>| match event {
+            InstrumentationEvent::StartQuery { query, .. } => {
+                let text = query.to_string();
+                let text = text.split(" -- binds:").next().unwrap_or_default().to_owned();
+                started.lock().expect("no panic").insert(text);
+            }
+            InstrumentationEvent::CacheQuery { sql, .. } => prepared.lock().expect("no panic").push(sql.to_owned()),
+            _ => {}
+        }
+    });
+    for number in 0..3 {
+        do_everything(&mut connection, &build, partner_id, number);
+    }
+    let frequent = started.lock().expect("no panic").clone();
+    let frequent = frequent.into_iter().filter(|text| text != "BEGIN IMMEDIATE" && text != "COMMIT");
+    let mut prepared = prepared.lock().expect("no panic").clone();
+    prepared.sort();
+    // Those that the fixture used before are in the cache already.
+    let missing: Vec<_> = frequent.filter(|text| !prepared.contains(text)).collect();
+    assert_eq!(missing.len(), 4, "owner, ordinal, insert, audit insert: {missing:#?}");
+    let once: BTreeSet<_> = prepared.iter().cloned().collect();
+    assert_eq!(once.len(), prepared.len(), "{prepared:#?}");
+}
+
+#[test]
+fn no_frequent_statement_sorts_or_scans() {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+    let (mut connection, build, partner_id, _) = populated();
+    let started = Arc::new(Mutex::new(BTreeSet::new()));
+    connection.set_instrumentation({
+        let started = Arc::clone(&started);
+        move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                let text = query.to_string();
+                started
+                    .lock()
+                    .expect("no panic")
+                    .insert(text.split(" -- binds:").next().unwrap_or_default().to_owned());
+            }
+        }
+    });
+    do_everything(&mut connection, &build, partner_id, 0);
+    let statements = started.lock().expect("no panic").clone();
+    for text in statements.iter().filter(|text| !text.starts_with("BEGIN") && *text != "COMMIT") {
+        let plan: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(&mut connection).expect(text);
+        for Step { detail } in plan {
+            assert!(!detail.starts_with("SCAN") && !detail.contains("TEMP B-TREE"), "{detail}: {text}");
+            if text.contains("action <> 'user.registered'") && !text.contains("user_id = ") {
+                assert!(detail.contains("audit_entries_newest_by_action"), "{detail}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_undoes_the_batch_and_room_mends_it() {
+    let (mut connection, build, partner_id, john) = populated();
+    let big = metadata(&serde_json::json!({ "a": "x".repeat(16_000) })).to_object();
+    let small = build.registration(partner_id, "jane@example.com");
+    let patch = UserPatch { metadata: Some(MetadataPatch::new(big)), ..UserPatch::default() };
+    let change = build.change(&john, &patch);
+    connection.batch_execute("PRAGMA max_page_count = 1").expect("no room: the pages that there are");
+    let full = users::commit(&mut connection, &[&small, &change]).expect_err("no room").0;
+    assert_eq!(full, unavailable("database or disk is full"));
+    assert_eq!(users::find_one(&mut connection, partner_id, john.id).expect("an answer"), Some(john));
+    assert_eq!(users::find_one(&mut connection, partner_id, small.user.id).expect("an answer"), None);
+
+    connection.batch_execute("PRAGMA max_page_count = 10000").expect("room");
+    let outcomes: Vec<Result<User, CommitError>> = users::commit(&mut connection, &[&small, &change]).expect("room");
+    assert_eq!(outcomes, [Ok(small.user), Ok(change.user)]);
+}

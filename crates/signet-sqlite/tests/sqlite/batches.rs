@@ -1,0 +1,102 @@
+//! Commits that wait together share a transaction, and nothing else.
+
+use diesel::connection::SimpleConnection;
+use signet_domain::{
+    User, UserChange,
+    ports::{AuditFilter, AuditTrail, CommitError, IdGenerator, Page, StoreError, UserRepository},
+};
+use signet_sqlite::SqliteStore;
+
+use crate::support::{File, lines};
+
+/// Commits all changes while somebody else holds the lock, so that they wait and are taken together.
+async fn commit_together(store: &SqliteStore, file: &File, changes: Vec<UserChange>) -> Vec<Result<User, CommitError>> {
+    let mut other = file.connect();
+    other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+    let mut commits: Vec<_> = changes.into_iter().map(|change| store.commit(change)).collect();
+    // Each is polled once, which puts it into the queue.
+    for commit in &mut commits {
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(commit.as_mut().poll(context).is_pending()));
+        assert!(polled.await, "waits for the lock");
+    }
+    other.batch_execute("ROLLBACK").expect("the lock is free");
+    let mut outcomes = Vec::new();
+    for commit in commits {
+        outcomes.push(commit.await);
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn each_member_of_a_batch_gets_its_own_outcome() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    let john = store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
+    let stale = build.renaming(&john, "Stale");
+    let changes = vec![
+        build.registration(partner_id, "a@example.com"),
+        build.registration(partner_id, "A@example.com"),
+        build.renaming(&john, "Johnny"),
+        stale,
+        build.registration(partner_id, "b@example.com"),
+        build.registration(partner_id, "john@example.com"),
+    ];
+    let expected = vec![
+        Ok(changes[0].user.clone()),
+        Err(CommitError::EmailTaken { existing: changes[0].user.id }),
+        Ok(changes[2].user.clone()),
+        Err(CommitError::Stale),
+        Ok(changes[4].user.clone()),
+        Err(CommitError::EmailTaken { existing: john.id }),
+    ];
+    assert_eq!(commit_together(&store, &file, changes).await, expected);
+    let page = store.list(partner_id, Page::new(100, 0).expect("a page")).await.expect("an answer");
+    assert_eq!(page.total, 3);
+    let trail = store.entries(partner_id, AuditFilter::default(), None, 100).await;
+    assert_eq!(trail.expect("an answer").len(), 4);
+}
+
+#[tokio::test]
+async fn a_member_that_breaks_a_statement_breaks_alone() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    let mut changes: Vec<_> =
+        (0..20).map(|number| build.registration(partner_id, &format!("user{number}@example.com"))).collect();
+    let nowhere = build.ids.partner_id();
+    changes[7] = build.registration(nowhere, "user7@example.com");
+    // Refused by the last statement of its change: what the first ones wrote has to go as well.
+    changes[13].audit.version = changes[13].audit.version.next();
+    let outcomes = commit_together(&store, &file, changes.clone()).await;
+    for (number, (outcome, change)) in outcomes.iter().zip(&changes).enumerate() {
+        match number {
+            7 | 13 => assert!(matches!(outcome, Err(CommitError::Store(StoreError::Unexpected { .. }))), "{outcome:?}"),
+            _ => assert_eq!(outcome.as_ref(), Ok(&change.user)),
+        }
+    }
+    let page = store.list(partner_id, Page::new(100, 0).expect("a page")).await.expect("an answer");
+    let committed = [&changes[..7], &changes[8..13], &changes[14..]].concat();
+    assert_eq!(page.users, committed.into_iter().map(|change| change.user).collect::<Vec<_>>());
+    assert_eq!(page.total, 18);
+}
+
+#[tokio::test]
+async fn the_log_of_a_busy_file_stays_small() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    let metadata = signet_conformance::metadata(&serde_json::json!({ "a": "x".repeat(16_000) }));
+    for round in 0..40 {
+        let changes = (0..25).map(|number| {
+            let (id, context) = (build.ids.user_id(), build.context(partner_id));
+            let address = signet_conformance::email(&format!("user{round}-{number}@example.com"));
+            let name = signet_conformance::name("John Doe");
+            store.commit(User::register(id, name, address, metadata.clone(), context))
+        });
+        for commit in changes.collect::<Vec<_>>() {
+            commit.await.expect("registered");
+        }
+    }
+    let size = |suffix: &str| {
+        let path = format!("{}{suffix}", file.path().display());
+        std::fs::metadata(path).expect("a file").len()
+    };
+    assert!(size("") > 24 << 20, "checkpoints move what was written into the file");
+    assert!(size("-wal") < 8 << 20, "{} bytes", size("-wal"));
+    assert_eq!(lines(&mut file.connect(), "SELECT integrity_check AS line FROM pragma_integrity_check"), ["ok"]);
+}

@@ -1,0 +1,72 @@
+//! The file: who may read it, and what is said when it cannot be opened.
+
+use std::{fs, path::Path};
+
+use signet_domain::ports::UserRepository;
+use signet_sqlite::{SqliteOptions, SqliteStore};
+
+use crate::support::{File, lines};
+
+fn refused(location: &Path) -> String {
+    let location = location.to_str().expect("UTF-8");
+    SqliteStore::open(location, SqliteOptions::default()).expect_err("cannot be opened").to_string()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_reads_the_file_and_its_log() {
+    use std::os::unix::fs::PermissionsExt;
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
+    let directory = file.path().parent().map(fs::read_dir).expect("a directory").expect("readable");
+    let mut names = Vec::new();
+    for entry in directory.map(|entry| entry.expect("readable")) {
+        let mode = entry.metadata().expect("readable").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+        names.push(entry.file_name().into_string().expect("UTF-8"));
+    }
+    names.sort();
+    assert_eq!(names, ["signet.db", "signet.db-shm", "signet.db-wal"], "and nothing is left over");
+}
+
+#[tokio::test]
+async fn a_store_is_found_again_under_its_url() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    let john = store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
+    drop(store);
+    let url = format!("sqlite://{}", file.path().display());
+    let again = SqliteStore::open(&url, SqliteOptions::default()).expect("opens");
+    assert_eq!(again.migrate().await, Ok(0));
+    assert_eq!(UserRepository::find(&again, partner_id, john.id).await, Ok(Some(john)));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_in_wal_mode_is_switched() {
+    use diesel::connection::SimpleConnection;
+    let file = File::new();
+    file.connect().batch_execute("PRAGMA journal_mode = DELETE; CREATE TABLE other (a TEXT)").expect("a table");
+    let store = file.open(SqliteOptions::default());
+    store.migrate().await.expect("migrates");
+    assert_eq!(lines(&mut file.connect(), "SELECT journal_mode AS line FROM pragma_journal_mode"), ["wal"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named_with_the_reason() {
+    let file = File::new();
+    let missing = file.path().join("no/such/directory/signet.db");
+    assert!(refused(&missing).contains("No such file or directory"), "{}", refused(&missing));
+    assert!(refused(&missing).contains("no/such/directory/signet.db"), "{}", refused(&missing));
+
+    fs::write(file.path(), "This is no database, and far too long to be an empty one.".repeat(100)).expect("written");
+    assert!(refused(&file.path()).contains("file is not a database"), "{}", refused(&file.path()));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    assert!(refused(directory.path()).contains("unable to open"), "{}", refused(directory.path()));
+}
+
+#[tokio::test]
+async fn connections_are_counted() {
+    let (store, _file) = File::migrated().await;
+    let state = store.pool_state();
+    assert_eq!((state.connections, state.idle), (3, 3), "two readers and a writer");
+}

@@ -1,0 +1,67 @@
+//! No answer is ever "database is locked".
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use diesel::connection::SimpleConnection;
+use signet_domain::ports::{CommitError, Page, StoreError, UserRepository};
+use signet_sqlite::SqliteOptions;
+
+use crate::support::File;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_hundred_writes_of_four_processes_all_succeed() {
+    let (first, file, build, partner_id) = File::with_a_partner().await;
+    // Each store has connections and a writer of its own, as another process would have.
+    let patient = SqliteOptions { deadline: Duration::from_secs(60), ..SqliteOptions::default() };
+    let stores: Vec<_> = (0..4).map(|_| Arc::new(file.open(patient))).collect();
+    let page = Page::new(1, 0).expect("a page");
+    let mut writers = Vec::new();
+    for number in 0..400 {
+        let (store, build) = (Arc::clone(&stores[number % 4]), build.clone());
+        writers.push(tokio::spawn(async move {
+            let registration = build.registration(partner_id, &format!("user{number}@example.com"));
+            let user = store.commit(registration).await?;
+            store.list(partner_id, page).await?;
+            store.commit(build.renaming(&user, "Johnny")).await
+        }));
+    }
+    for writer in writers {
+        writer.await.expect("no panic").expect("committed");
+    }
+    assert_eq!(first.list(partner_id, page).await.expect("an answer").total, 400);
+}
+
+#[tokio::test]
+async fn a_commit_waits_for_another_process_until_the_deadline_and_readers_do_not_wait() {
+    let (_, file, build, partner_id) = File::with_a_partner().await;
+    let store = file.open(SqliteOptions { deadline: Duration::from_millis(300), ..SqliteOptions::default() });
+    let mut other = file.connect();
+    other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+
+    let registration = build.registration(partner_id, "john@example.com");
+    let start = Instant::now();
+    let outcome = store.commit(registration.clone()).await;
+    assert!(matches!(outcome, Err(CommitError::Store(StoreError::Unavailable { .. }))), "{outcome:?}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(UserRepository::find(&store, partner_id, registration.user.id).await, Ok(None));
+    assert_eq!(store.ready().await, Ok(()));
+
+    other.batch_execute("ROLLBACK").expect("the lock is free");
+    // The writer may still be at the commit that nobody waits for any more.
+    let jane = build.registration(partner_id, "jane@example.com");
+    assert_eq!(store.commit(jane.clone()).await.as_ref(), Ok(&jane.user));
+}
+
+#[tokio::test]
+async fn a_reader_in_the_middle_of_its_work_holds_up_no_commit() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    let mut other = file.connect();
+    other.batch_execute("BEGIN; SELECT count(*) FROM users").expect("a snapshot");
+    for number in 0..20 {
+        let registration = build.registration(partner_id, &format!("user{number}@example.com"));
+        store.commit(registration).await.expect("committed");
+    }
+}

@@ -1,4 +1,4 @@
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// A certificate and its key, both as PEM.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ impl CertificateAuthority {
     #[must_use]
     pub fn new() -> Self {
         let mut parameters = CertificateParams::default();
+        // Another name than that of the certificates it signs, or those would pass for self-signed.
+        parameters.distinguished_name.push(DnType::CommonName, "An authority for tests");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         Self(CertifiedIssuer::self_signed(parameters, key).expect("a certificate"))

@@ -90,22 +90,19 @@ impl PostgresServer {
             let program = self.binaries.join("postgres");
             let supervisor = Supervisor::start(&program, &self.arguments(), &self.directory, self.user, &self.log);
             let ready = self.log.wait_for(start, |line| match line {
-                line if line.contains("database system is ready to accept connections") => Some(true),
-                // What a killed predecessor left behind takes a moment to go away.
-                line if line.contains("is still in use") || line.contains("could not bind") => Some(false),
-                line if line.contains("FATAL:") && !line.contains("starting up") => {
-                    panic!("PostgreSQL does not start: {line}")
-                }
                 EXITED => Some(false),
-                _ => None,
+                line => line.contains("database system is ready to accept connections").then_some(true),
             });
             if ready {
                 *running = Some(supervisor);
                 return;
             }
             supervisor.end(End::Kill);
+            let log = self.log.lines()[start..].join("\n");
+            // Somebody else was faster to take the port, and may give it back.
+            assert!(log.contains("could not bind"), "PostgreSQL does not start:\n{log}");
         }
-        panic!("PostgreSQL does not start:\n{}", self.log().join("\n"));
+        panic!("the port {} is taken", self.port);
     }
 
     /// A fast shutdown: open sessions are told and ended. Returns once it is down.

@@ -11,7 +11,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -19,8 +19,9 @@ const SCRIPT: &str = r#"
 directory=$1; shift
 "$@" </dev/null 2>&1 &
 postmaster=$!
-trap '' HUP PIPE; exec 2>/dev/null
+trap '' HUP PIPE
 echo "postmaster $postmaster"
+exec >/dev/null 2>&1
 read -r word
 if [ "$word" = stop ]; then
     kill -INT $postmaster
@@ -71,6 +72,7 @@ impl Log {
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     shell: Child,
+    log: JoinHandle<()>,
     pub(crate) postmaster: u32,
 }
 
@@ -85,6 +87,7 @@ pub(crate) enum End {
     Discard,
 }
 
+/// What the log says once the last process of the server has closed it.
 pub(crate) const EXITED: &str = "[the server has exited]";
 
 impl Supervisor {
@@ -107,17 +110,17 @@ impl Supervisor {
         let mut shell = command.spawn().expect("/bin/sh starts");
         let output = BufReader::new(shell.stdout.take().expect("piped"));
         let writer = Arc::clone(log);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in output.split(b'\n').map_while(Result::ok) {
                 writer.push(String::from_utf8_lossy(&line).into_owned());
             }
             writer.push(EXITED.to_owned());
         });
         let postmaster = log.wait_for(start, |line| line.strip_prefix("postmaster ")?.parse().ok());
-        Self { shell, postmaster }
+        Self { shell, log: reader, postmaster }
     }
 
-    /// Returns when the postmaster has ended and is reaped.
+    /// Returns when the postmaster is reaped and the last of its children has ended.
     pub(crate) fn end(mut self, how: End) {
         let mut words = self.shell.stdin.take().expect("piped");
         let word: &[u8] = match how {
@@ -129,5 +132,6 @@ impl Supervisor {
         drop(words.write_all(word));
         drop(words);
         self.shell.wait().expect("the shell ends");
+        self.log.join().expect("the log ends with the last process that writes it");
     }
 }

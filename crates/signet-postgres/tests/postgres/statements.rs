@@ -1,0 +1,129 @@
+//! How many statements an operation takes, and how Postgres runs them, as the server itself logs it.
+
+use signet_domain::{
+    Action,
+    ports::{ApiKeyRepository, AuditFilter, AuditTrail, UserRepository},
+};
+use signet_postgres::PostgresOptions;
+use signet_testkit::{PostgresServer, TestDatabase};
+
+use crate::support::{Database, private};
+
+/// The statements that were begun since the log had `start` lines; the log of a session is written before its answer,
+/// but reaches us through a pipe, so a marker is put behind them.
+fn statements(server: &PostgresServer, sql: &TestDatabase, start: usize) -> Vec<String> {
+    let marker = format!("SELECT 'marker {start}'");
+    sql.execute(&marker);
+    loop {
+        let log = server.log();
+        if log.iter().skip(start).any(|line| line.contains(&marker)) {
+            return log
+                .into_iter()
+                .skip(start)
+                .filter(|line| !line.contains(&marker))
+                .filter(|line| line.contains("LOG:  execute ") || line.contains("LOG:  statement: "))
+                .collect();
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_operation_is_one_prepared_statement() {
+    let server = private(&["log_statement=all"]);
+    let options = PostgresOptions { threads: 1, ..PostgresOptions::default() };
+    let database = Database::with(TestDatabase::create_on(&server), options).await;
+    let partner = database.partner().await;
+    let first = database.user(partner, "first@example.com").await;
+    for round in 0..3 {
+        let start = server.log().len();
+        let user = database.user(partner, &format!("{round}@example.com")).await;
+        let registering = statements(&server, &database.sql, start);
+
+        let start = server.log().len();
+        let found = database.find(partner, user.id).await.expect("an answer").expect("a user");
+        let finding = statements(&server, &database.sql, start);
+
+        let start = server.log().len();
+        database.store.commit(database.build.renaming(&found, "Jack")).await.expect("renamed");
+        let replacing = statements(&server, &database.sql, start);
+
+        let start = server.log().len();
+        database.list(partner).await.expect("a list");
+        let listing = statements(&server, &database.sql, start);
+
+        let start = server.log().len();
+        database.store.entries(partner, AuditFilter::default(), None, 10).await.expect("a trail");
+        let reading = statements(&server, &database.sql, start);
+
+        for statements in [&registering, &finding, &replacing, &listing, &reading] {
+            assert_eq!(statements.len(), 1, "{statements:#?}");
+            assert!(statements[0].contains("LOG:  execute __diesel_stmt_"), "{statements:#?}");
+        }
+    }
+    assert_eq!(database.find(partner, first.id).await, Ok(Some(first)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_statement_cache_nothing_is_prepared_or_set() {
+    let server = private(&["log_statement=all"]);
+    let options = PostgresOptions { statement_cache: false, ..PostgresOptions::default() };
+    let database = Database::with(TestDatabase::create_on(&server), options).await;
+    let partner = database.partner().await;
+    let start = server.log().len();
+    let user = database.user(partner, "john@example.com").await;
+    let user = database.store.commit(database.build.renaming(&user, "Jack")).await.expect("renamed");
+    assert_eq!(database.find(partner, user.id).await, Ok(Some(user)));
+    let statements = statements(&server, &database.sql, start);
+    assert_eq!(statements.len(), 3, "{statements:#?}");
+    assert!(statements.iter().all(|line| line.contains("LOG:  execute <unnamed>")), "{statements:#?}");
+    assert!(!server.log().iter().any(|line| line.contains("set_config")));
+}
+
+/// The plans are made while every table is empty, and must be right for full ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_plan_uses_an_index_from_the_first_row_on() {
+    let server = private(&[
+        "shared_preload_libraries=auto_explain",
+        "auto_explain.log_min_duration=0",
+        "auto_explain.log_level=LOG",
+    ]);
+    let database =
+        Database::with(TestDatabase::create_on(&server), PostgresOptions { threads: 1, ..PostgresOptions::default() })
+            .await;
+    let partner = database.partner().await;
+    let key = database.build.api_key(partner);
+    ApiKeyRepository::insert(&database.store, key.clone()).await.expect("a key");
+    let start = server.log().len();
+
+    let user = database.user(partner, "john@example.com").await;
+    database.find(partner, user.id).await.expect("an answer");
+    let user = database.store.commit(database.build.renaming(&user, "Jack")).await.expect("renamed");
+    database.list(partner).await.expect("a list");
+    let before =
+        Some(database.store.entries(partner, AuditFilter::default(), None, 10).await.expect("a trail")[0].position());
+    for user_id in [None, Some(user.id)] {
+        for action in [None, Some(Action::Registered), Some(Action::Updated)] {
+            database.store.entries(partner, AuditFilter { user_id, action }, before, 10).await.expect("a trail");
+        }
+    }
+    ApiKeyRepository::find(&database.store, key.id).await.expect("an answer");
+    ApiKeyRepository::list(&database.store, partner).await.expect("a list");
+    statements(&server, &database.sql, start);
+
+    let log = server.log().split_off(start).join("\n");
+    for index in [
+        "Index Scan using users_pkey on users",
+        "Index Scan using users_email_key_unique on users",
+        "Index Scan using users_ordinal_unique on users",
+        "Index Scan using partners_pkey on partners",
+        "Index Scan using api_keys_by_key_id on api_keys",
+        "Scan on api_keys_pkey",
+        "Index Scan Backward using audit_entries_newest on audit_entries",
+        "Index Scan Backward using audit_entries_newest_by_action on audit_entries",
+        "Index Scan Backward using audit_entries_pkey on audit_entries",
+    ] {
+        assert!(log.contains(index), "{index}:\n{log}");
+    }
+    assert!(!log.contains("Seq Scan on"), "{log}");
+}

@@ -105,6 +105,7 @@ pub async fn pages_cover_every_entry_once(scene: Scene) {
                         break;
                     }
                     paged.extend(page);
+                    assert!(paged.len() <= expected.len(), "an entry twice: {filter:?}, {limit} a page");
                 }
                 assert_eq!(paged, expected, "{filter:?}, {limit} a page");
             }

@@ -29,9 +29,9 @@ pub async fn a_partner_is_listed_as_inserted(scene: Scene) {
 
 /// Partners are listed oldest first, those of one millisecond by their ids.
 pub async fn partners_are_listed_oldest_first(scene: Scene) {
-    let (first, second) = (scene.build.partner(), scene.build.partner());
-    let mut third = scene.build.partner();
+    let (second, mut third, mut first) = (scene.build.partner(), scene.build.partner(), scene.build.partner());
     third.created_at = second.created_at;
+    first.created_at = instant("2020-01-01T00:00:00.000Z");
     for partner in [&third, &second, &first] {
         scene.adapter.partners.insert(partner.clone()).await.expect("inserted");
     }

@@ -78,7 +78,8 @@ pub trait UserRepository: Send + Sync {
     /// - Else it MUST replace exactly that version; where the store holds another, or no such user of that partner, it
     ///   changes nothing and returns [`CommitError::Stale`].
     /// - The e-mail key MUST be unique within the partner, removed users included, and free for other partners. A race
-    ///   lost is the same [`CommitError::EmailTaken`] as a duplicate found. Nothing is written then.
+    ///   lost is the same [`CommitError::EmailTaken`] as a duplicate found, and so is the same registration once more.
+    ///   Nothing is written then.
     /// - What [`find`](Self::find) returns afterwards equals the user in the change, to the millisecond.
     async fn commit(&self, change: UserChange) -> Result<User, CommitError>;
 

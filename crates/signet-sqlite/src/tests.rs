@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use diesel::{
-    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
+    Connection, QueryDsl, QueryableByName, RunQueryDsl, SelectableHelper, SqliteConnection,
     connection::{InstrumentationEvent, SimpleConnection},
     sql_query,
     sql_types::Text,
@@ -14,10 +15,17 @@ use diesel::{
 use signet_conformance::{Builder, metadata};
 use signet_domain::{
     Action, MetadataPatch, PartnerId, User, UserPatch,
-    ports::{AuditFilter, CommitError, Page},
+    ports::{AuditFilter, CommitError, Page, StoreError},
 };
 
-use crate::{audit, errors::unavailable, migrations, users};
+use crate::{
+    audit,
+    errors::unavailable,
+    migrations,
+    pool::{self, Access},
+    rows::{AuditRow, UserRow},
+    schema, users,
+};
 
 /// A database with a partner and a user.
 fn populated() -> (SqliteConnection, Builder, PartnerId, User) {
@@ -32,6 +40,26 @@ fn populated() -> (SqliteConnection, Builder, PartnerId, User) {
     let registration = build.registration(partner_id, "john@example.com");
     users::commit(&mut connection, &[&registration]).expect("committed");
     (connection, build, partner_id, registration.user)
+}
+
+/// What a query answers in its column `line`, or a plan in its column `detail`.
+fn lines(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text)]
+        line: String,
+    }
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+    if query.starts_with("EXPLAIN") {
+        let steps: Vec<Step> = sql_query(query).load(connection).expect(query);
+        return steps.into_iter().map(|step| step.detail).collect();
+    }
+    let rows: Vec<Line> = sql_query(query).load(connection).expect(query);
+    rows.into_iter().map(|row| row.line).collect()
 }
 
 /// Does once what a service does all the time, in every shape that it has.
@@ -86,11 +114,6 @@ fn every_frequent_statement_is_prepared_once() {
 
 #[test]
 fn no_frequent_statement_sorts_or_scans() {
-    #[derive(QueryableByName)]
-    struct Step {
-        #[diesel(sql_type = Text)]
-        detail: String,
-    }
     let (mut connection, build, partner_id, _) = populated();
     let started = Arc::new(Mutex::new(BTreeSet::new()));
     connection.set_instrumentation({
@@ -108,8 +131,7 @@ fn no_frequent_statement_sorts_or_scans() {
     do_everything(&mut connection, &build, partner_id, 0);
     let statements = started.lock().expect("no panic").clone();
     for text in statements.iter().filter(|text| !text.starts_with("BEGIN") && *text != "COMMIT") {
-        let plan: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(&mut connection).expect(text);
-        for Step { detail } in plan {
+        for detail in lines(&mut connection, &format!("EXPLAIN QUERY PLAN {text}")) {
             assert!(!detail.starts_with("SCAN") && !detail.contains("TEMP B-TREE"), "{detail}: {text}");
             if text.contains("action <> 'user.registered'") && !text.contains("user_id = ") {
                 assert!(detail.contains("audit_entries_newest_by_action"), "{detail}: {text}");
@@ -134,4 +156,38 @@ fn a_full_disk_undoes_the_batch_and_room_mends_it() {
     connection.batch_execute("PRAGMA max_page_count = 10000").expect("room");
     let outcomes: Vec<Result<User, CommitError>> = users::commit(&mut connection, &[&small, &change]).expect("room");
     assert_eq!(outcomes, [Ok(small.user), Ok(change.user)]);
+}
+
+#[test]
+fn no_row_leaves_for_another_partner() {
+    let (mut connection, build, partner_id, john) = populated();
+    let other = build.partner().id;
+    let corrupt = |table, key| Err(StoreError::Corrupt { table, column: "partner_id", key });
+    let user: UserRow = schema::users::table.select(UserRow::as_select()).first(&mut connection).expect("the only one");
+    let entry: AuditRow =
+        schema::audit_entries::table.select(AuditRow::as_select()).first(&mut connection).expect("the only one");
+    assert_eq!(user.into_user(other).map(drop), corrupt("users", format!("{partner_id}/{}", john.id)));
+    assert_eq!(entry.into_entry(other).map(drop), corrupt("audit_entries", format!("{partner_id}/{}/1", john.id)));
+}
+
+#[test]
+fn connections_sync_each_commit_and_readers_only_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("signet.db");
+    let patience = Duration::from_millis(1234);
+    pool::prepare(&path, patience).expect("a file");
+    for (access, query_only) in [(Access::Read, "1"), (Access::Write, "0")] {
+        let mut connection = pool::build(&path, access, 1, patience).expect("a pool").get().expect("a connection");
+        for (pragma, expected) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "2"),
+            ("foreign_keys", "1"),
+            ("query_only", query_only),
+            ("busy_timeout", "1234"),
+        ] {
+            let column = if pragma == "busy_timeout" { "timeout" } else { pragma };
+            let query = format!("SELECT CAST({column} AS TEXT) AS line FROM pragma_{pragma}");
+            assert_eq!(lines(&mut connection, &query), [expected], "{pragma} of {access:?}");
+        }
+    }
 }

@@ -1,9 +1,6 @@
 //! No answer is ever "database is locked".
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use signet_domain::ports::{CommitError, Page, StoreError, UserRepository};
@@ -16,16 +13,19 @@ async fn eight_hundred_writes_of_four_processes_all_succeed() {
     let (first, file, build, partner_id) = File::with_a_partner().await;
     // Each store has connections and a writer of its own, as another process would have.
     let patient = SqliteOptions { deadline: Duration::from_secs(60), ..SqliteOptions::default() };
-    let stores: Vec<_> = (0..4).map(|_| Arc::new(file.open(patient))).collect();
     let page = Page::new(1, 0).expect("a page");
     let mut writers = Vec::new();
-    for number in 0..400 {
-        let (store, build) = (Arc::clone(&stores[number % 4]), build.clone());
+    for process in 0..4 {
+        let (store, build) = (file.open(patient), build.clone());
+        // One after the other, so that each is a transaction of its own.
         writers.push(tokio::spawn(async move {
-            let registration = build.registration(partner_id, &format!("user{number}@example.com"));
-            let user = store.commit(registration).await?;
-            store.list(partner_id, page).await?;
-            store.commit(build.renaming(&user, "Johnny")).await
+            for number in 0..100 {
+                let address = format!("user{process}-{number}@example.com");
+                let user = store.commit(build.registration(partner_id, &address)).await?;
+                store.list(partner_id, page).await?;
+                store.commit(build.renaming(&user, "Johnny")).await?;
+            }
+            Ok::<_, CommitError>(())
         }));
     }
     for writer in writers {

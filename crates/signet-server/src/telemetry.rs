@@ -1,0 +1,54 @@
+//! Logs: one event a line on stderr, as text or JSON, written by a thread of its own.
+
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::error::Failure;
+
+/// How many lines may wait to be written. Whoever has one more waits: no line is lost.
+const BUFFERED_LINES: usize = 8192;
+
+/// How an event looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Writes what is left when it is dropped.
+#[must_use]
+pub(crate) struct Telemetry(#[expect(dead_code, reason = "it works when it is dropped")] WorkerGuard);
+
+/// Starts to log what passes `filter`.
+pub(crate) fn start(format: LogFormat, filter: EnvFilter) -> Result<Telemetry, Failure> {
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(false).buffered_lines_limit(BUFFERED_LINES).finish(std::io::stderr());
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        LogFormat::Text => {
+            let layer = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_target(false).with_writer(writer);
+            registry.with(layer).try_init()
+        }
+        LogFormat::Json => registry
+            .with(fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer))
+            .try_init(),
+    }
+    .map_err(|error| Failure::runtime("cannot start the log", error))?;
+    log_panics();
+    Ok(Telemetry(guard))
+}
+
+/// A panic is an event like others, and must not show what it was about: only a message that is part of the program
+/// is repeated, since a formatted one may hold a name, an address or a secret.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(not shown)");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(message, location, thread = std::thread::current().name(), "panic");
+    }));
+}

@@ -1,0 +1,99 @@
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{CertificateFiles, TlsError, files::Traces, load};
+
+/// How often the files are looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Knows which state of the files was loaded last.
+pub(crate) struct Watch {
+    files: CertificateFiles,
+    known: Option<Traces>,
+}
+
+impl Watch {
+    /// Loads the files for the first time.
+    pub(crate) fn start(files: CertificateFiles) -> Result<(Self, ServerConfig), TlsError> {
+        // Before the loading: a change that happens meanwhile is then found by the next look.
+        let known = files.traces().ok();
+        let config = load(&files)?;
+        Ok((Self { files, known }, config))
+    }
+
+    /// Loads the files if they have changed since the last time and are all there.
+    fn look(&mut self) -> Option<Result<ServerConfig, TlsError>> {
+        let traces = Some(self.files.traces().ok()?);
+        if traces == self.known {
+            return None;
+        }
+        self.known = traces;
+        Some(load(&self.files))
+    }
+}
+
+/// Puts new certificates into `config` for as long as it runs.
+///
+/// A pair that cannot be served, such as a new certificate whose key is still to come, leaves the old one in place.
+pub(crate) async fn keep_fresh(mut watch: Watch, config: Arc<ArcSwap<ServerConfig>>) {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // The files may be on a network that takes its time.
+        let looked = tokio::task::spawn_blocking(move || {
+            let found = watch.look();
+            (watch, found)
+        });
+        let Ok((watched, found)) = looked.await else { return };
+        watch = watched;
+        match found {
+            None => {}
+            Some(Ok(fresh)) => {
+                config.store(Arc::new(fresh));
+                tracing::info!("certificate reloaded");
+            }
+            Some(Err(error)) => {
+                tracing::warn!(reason = %error, "the new certificate cannot be used; the old one stays");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use signet_testkit::CertificateAuthority;
+
+    use super::*;
+
+    #[test]
+    fn a_new_pair_is_loaded_once_it_is_complete() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let files =
+            CertificateFiles { certificate: directory.path().join("tls.crt"), key: directory.path().join("tls.key") };
+        let write = |path, text: &str| {
+            let draft = directory.path().join("draft");
+            fs::write(&draft, text).and_then(|()| fs::rename(&draft, path)).expect("written");
+        };
+        let authority = CertificateAuthority::new();
+        let [old, new] = [(); 2].map(|()| authority.identity(&["localhost"]));
+        write(&files.certificate, &old.certificate);
+        write(&files.key, &old.key);
+        let (mut watch, _) = Watch::start(files.clone()).expect("a pair");
+        assert!(watch.look().is_none(), "nothing has changed");
+
+        write(&files.certificate, &new.certificate);
+        assert!(watch.look().expect("changed").is_err(), "the key does not fit yet");
+        assert!(watch.look().is_none(), "an error is told once");
+        write(&files.key, &new.key);
+        assert!(watch.look().expect("changed").is_ok());
+
+        fs::remove_file(&files.key).expect("removed");
+        assert!(watch.look().is_none(), "a file that is about to be replaced");
+    }
+}

@@ -50,7 +50,7 @@ pub(crate) fn transaction<T>(
 
 impl From<diesel::r2d2::PoolError> for Failure {
     fn from(_: diesel::r2d2::PoolError) -> Self {
-        Self(unavailable("the file cannot be opened"))
+        Self(unavailable("no connection to the file"))
     }
 }
 

@@ -10,8 +10,6 @@ use diesel::{
     r2d2::{ConnectionManager, CustomizeConnection},
 };
 
-use crate::errors::Failure;
-
 pub(crate) type Pool = diesel::r2d2::Pool<ConnectionManager<SqliteConnection>>;
 
 /// The file could not be opened as a database.
@@ -109,7 +107,7 @@ fn in_wal_mode(path: &Path, busy_timeout: Duration) -> Result<(), String> {
     let name = path.to_str().ok_or("the path is not valid UTF-8")?;
     let mut connection = SqliteConnection::establish(name).map_err(|error| error.to_string())?;
     let pragmas = format!("PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL;", busy_timeout.as_millis());
-    connection.batch_execute(&pragmas).map_err(|error| Failure::from(error).0.to_string())
+    connection.batch_execute(&pragmas).map_err(|error| error.to_string())
 }
 
 /// A pool whose connections stay open: nothing closes a file but its end, and a new connection prepares all anew.

@@ -58,7 +58,8 @@ fn a_file_that_cannot_be_opened_is_named_with_the_reason() {
     assert!(refused(&missing).contains("no/such/directory/signet.db"), "{}", refused(&missing));
 
     fs::write(file.path(), "This is no database, and far too long to be an empty one.".repeat(100)).expect("written");
-    assert!(refused(&file.path()).contains("file is not a database"), "{}", refused(&file.path()));
+    let reason = "file is not a database";
+    assert_eq!(refused(&file.path()), format!("cannot open the SQLite database {}: {reason}", file.path().display()));
 
     let directory = tempfile::tempdir().expect("a directory");
     assert!(refused(directory.path()).contains("unable to open"), "{}", refused(directory.path()));

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use diesel::{
     Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl,
-    connection::SimpleConnection,
+    connection::{CacheSize, SimpleConnection},
     migration::MigrationSource,
     pg::Pg,
     sql_query,
@@ -18,21 +18,23 @@ use crate::{
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// Held by the instance that migrates, until its connection closes. Any number will do that no other program on the
-/// database takes: these are the bytes of `signet` and two more.
-const LOCK: &str = "SELECT pg_advisory_lock(x'7369676e65740001'::bigint)";
+/// Held by the instance that migrates, until its transaction ends; a lock of the session would outlive the instance
+/// behind a pooler. Any number will do that no other program on the database takes: this is `signet` and two bytes more.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(x'7369676e65740001'::bigint)";
 
+/// Applies all that is missing in one transaction, or nothing.
 pub(crate) fn apply(url: &ConnectionUrl) -> Result<usize, StoreError> {
     let mut connection =
         PgConnection::establish(url.as_str()).map_err(|error| unavailable(url.hide(&error.to_string())))?;
-    connection.batch_execute(LOCK).map_err(|error| store_error(&error))?;
-    match connection.run_pending_migrations(MIGRATIONS) {
-        Ok(applied) => Ok(applied.len()),
-        Err(error) => Err(match error.downcast_ref() {
-            Some(error) => store_error(error),
-            None => StoreError::Unexpected { reason: "a migration failed".into() },
-        }),
-    }
+    connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+    let applied = connection.transaction(|connection| {
+        connection.batch_execute(LOCK)?;
+        connection.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
+    });
+    applied.map_err(|error: Box<dyn std::error::Error + Send + Sync>| match error.downcast_ref() {
+        Some(error) => store_error(error),
+        None => StoreError::Unexpected { reason: "a migration failed".into() },
+    })
 }
 
 #[derive(QueryableByName)]

@@ -126,4 +126,12 @@ async fn every_plan_uses_an_index_from_the_first_row_on() {
         assert!(log.contains(index), "{index}:\n{log}");
     }
     assert!(!log.contains("Seq Scan on"), "{log}");
+    // An index without a condition is read from end to end.
+    let lines: Vec<&str> = log.lines().collect();
+    for pair in lines.windows(2).filter(|pair| pair[0].contains("Index Scan") || pair[0].contains("Index Only Scan")) {
+        assert!(
+            pair[1].contains("Index Cond: (") && pair[1].contains("partner_id") | pair[1].contains("key_id"),
+            "{log}"
+        );
+    }
 }

@@ -15,7 +15,8 @@
 //!   again once it is back. A connection that broke takes all idle ones with it, since they are as dead, and what it
 //!   was doing is done again once: writes recognise what their first attempt achieved by the id of its audit entry.
 //! - **Round trips.** Finding a user, registering one and replacing one are one statement each, prepared once per
-//!   connection, hence one round trip and one transaction. They take arrays, so the same statement serves many.
+//!   connection, hence one round trip and one transaction. They take arrays: whatever waits while the threads are busy
+//!   is answered by one statement, with an answer for each.
 #![deny(missing_docs)]
 
 mod api_keys;

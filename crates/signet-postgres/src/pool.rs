@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -58,6 +58,7 @@ struct Manager {
     /// What a new connection runs, if anything.
     setup: Option<String>,
     generation: Arc<AtomicU64>,
+    log: OutageLog,
 }
 
 #[derive(Debug)]
@@ -83,6 +84,7 @@ impl r2d2::ManageConnection for Manager {
             Some(setup) => connection.batch_execute(setup).map_err(|error| failed(error.to_string()))?,
             None => connection.set_prepared_statement_cache_size(CacheSize::Disabled),
         }
+        self.log.connected();
         Ok(Session { connection, generation })
     }
 
@@ -97,12 +99,27 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-#[derive(Debug)]
-struct LogRefusals;
+/// Logs the first refusal of an outage and its end, not the attempts between them, several a second.
+#[derive(Debug, Clone, Default)]
+struct OutageLog {
+    is_away: Arc<AtomicBool>,
+}
 
-impl r2d2::HandleError<ManagerError> for LogRefusals {
+impl OutageLog {
+    fn connected(&self) {
+        if self.is_away.swap(false, Ordering::SeqCst) {
+            tracing::info!("connected to the database again");
+        }
+    }
+}
+
+impl r2d2::HandleError<ManagerError> for OutageLog {
     fn handle_error(&self, error: ManagerError) {
-        tracing::warn!(reason = %error, "cannot connect to the database");
+        if self.is_away.swap(true, Ordering::SeqCst) {
+            tracing::debug!(reason = %error, "still cannot connect to the database");
+        } else {
+            tracing::warn!(reason = %error, "cannot connect to the database");
+        }
     }
 }
 
@@ -130,17 +147,19 @@ impl Pool {
     pub(crate) fn start(url: ConnectionUrl, size: u32, deadline: Duration, statement_cache: bool) -> Self {
         let url = Arc::new(url);
         let generation = Arc::new(AtomicU64::new(0));
+        let log = OutageLog::default();
         let manager = Manager {
             url: Arc::clone(&url),
             // Behind a pooler that shares server sessions, a setting would leak to whoever comes next.
             setup: statement_cache.then(|| setup(deadline)),
             generation: Arc::clone(&generation),
+            log: log.clone(),
         };
         let connections = r2d2::Pool::builder()
             .max_size(size)
             .connection_timeout(CHECKOUT_TIMEOUT.min(deadline / 2))
             .test_on_check_out(false)
-            .error_handler(Box::new(LogRefusals))
+            .error_handler(Box::new(log))
             .build_unchecked(manager);
         Self { connections, generation, url }
     }

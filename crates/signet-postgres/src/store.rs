@@ -61,7 +61,9 @@ impl fmt::Debug for PostgresStore {
 
 impl PostgresStore {
     /// A store on the database of that [connection URI](https://www.postgresql.org/docs/current/libpq-connect.html),
-    /// with everything that libpq understands in one: several hosts, Unix sockets, `sslmode=verify-full`.
+    /// with everything that libpq understands in one: several hosts, of which the one that takes writes is chosen,
+    /// `sslmode=verify-full` with an `sslrootcert`, Unix sockets (`?host=/var/run/postgresql`: the libpq that is
+    /// compiled in knows no system's own directory).
     ///
     /// The database may be away: connecting is begun here and never given up. See [`ready`](Self::ready).
     pub fn connect(url: &str, options: PostgresOptions) -> Result<Self, ConnectError> {

@@ -1,1 +1,34 @@
-//! The REST front end
+//! The REST front end of the use cases: `POST /partner/v1/register-user` and its siblings, their documentation, and the
+//! HTTP server that carries them.
+//!
+//! Everything a client can notice about a route is decided here: what a request may look like, who may send it, which
+//! status and code each outcome gets, and which headers go with it. What a request *does* is decided in
+//! `signet-application`.
+#![deny(missing_docs)]
+
+mod auth;
+mod body;
+mod client_ip;
+mod envelope;
+mod error;
+mod exchange;
+mod fields;
+mod json;
+mod metrics;
+mod observe;
+mod openapi;
+mod options;
+mod query;
+mod routes;
+mod shared;
+
+#[cfg(test)]
+mod tests;
+
+pub use metrics::Metrics;
+pub use openapi::{openapi, openapi_json, openapi_yaml};
+pub use options::{Options, RateLimit};
+pub use shared::Api;
+
+pub(crate) use routes::app;
+pub(crate) use shared::Shared;

@@ -1,0 +1,61 @@
+use actix_web::{
+    HttpMessage,
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    web::{Bytes, BytesMut},
+};
+use futures_util::StreamExt;
+
+use crate::{
+    error::{Code, Failure},
+    exchange::Exchange,
+};
+
+/// The most bytes a body may have.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// The whole body, which may be empty. One that is too large is refused before it is read, one that is not labelled as
+/// JSON in UTF-8 after; so `413` comes before `415`.
+pub(crate) async fn read(exchange: &Exchange) -> Result<Bytes, Failure> {
+    let declared = exchange.http.headers().get(CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > MAX_BYTES)) {
+        return Err(Failure::new(Code::PayloadTooLarge));
+    }
+    let deadline = exchange.shared.options.body_deadline;
+    let body = tokio::time::timeout(deadline, collect(exchange)).await.map_err(|_elapsed| Failure {
+        message: "The request body did not arrive in time.",
+        ..Failure::new(Code::MalformedJson)
+    })??;
+    if !body.is_empty() && !is_json(exchange) {
+        return Err(Failure::new(Code::UnsupportedMediaType));
+    }
+    Ok(body)
+}
+
+async fn collect(exchange: &Exchange) -> Result<Bytes, Failure> {
+    let Some(mut payload) = exchange.take_payload() else { return Ok(Bytes::new()) };
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_cut_short| Failure {
+            message: "The request body is incomplete.",
+            ..Failure::new(Code::MalformedJson)
+        })?;
+        if body.len() + chunk.len() > MAX_BYTES {
+            return Err(Failure::new(Code::PayloadTooLarge));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// `application/json`, in UTF-8 (RFC 8259, section 8.1) and not compressed.
+fn is_json(exchange: &Exchange) -> bool {
+    let headers = exchange.http.headers();
+    let encoded = headers.get_all(CONTENT_ENCODING).any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if encoded || headers.get_all(CONTENT_TYPE).count() != 1 {
+        return false;
+    }
+    let Ok(Some(mime)) = exchange.http.mime_type() else { return false };
+    let utf8 = mime.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8);
+    mime.essence_str() == mime::APPLICATION_JSON.essence_str() && utf8
+}

@@ -1,0 +1,95 @@
+//! The two envelopes that every answer comes in, written as JSON straight from what the domain holds.
+
+use actix_web::{
+    HttpResponse,
+    body::{BoxBody, MessageBody},
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    web::Bytes,
+};
+use serde::Serialize;
+use signet_domain::{RequestId, UserId};
+
+use crate::error::{Detail, Failure};
+
+/// What a route answers.
+pub(crate) type Answer = Result<HttpResponse, Failure>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"signet\"");
+
+#[derive(Serialize)]
+struct Success<'a, T> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    data: &'a T,
+}
+
+#[derive(Serialize)]
+struct Refusal<'a> {
+    success: bool,
+    message: &'static str,
+    error: Problem<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    code: &'static str,
+    request_id: &'a RequestId,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [Detail],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_user_id: Option<UserId>,
+}
+
+/// The request did what it was meant to do.
+pub(crate) fn success<T: Serialize>(status: StatusCode, message: Option<&'static str>, data: &T) -> Answer {
+    let mut json = Vec::with_capacity(512);
+    serde_json::to_writer(&mut json, &Success { success: true, message, data }).map_err(Failure::internal)?;
+    Ok(response(status, json))
+}
+
+/// The request was refused.
+pub(crate) fn refusal(failure: &Failure, request_id: &RequestId) -> HttpResponse {
+    let status = failure.code.status();
+    let mut response = response(status, refusal_json(failure, request_id));
+    let headers = response.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+    }
+    if let Some(seconds) = failure.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(methods) = failure.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
+    }
+    response
+}
+
+/// The body of a refusal; also what the documentation shows as an example of it.
+pub(crate) fn refusal_json(failure: &Failure, request_id: &RequestId) -> Vec<u8> {
+    let error = Problem {
+        code: failure.code.as_str(),
+        request_id,
+        details: &failure.details,
+        existing_user_id: failure.existing_user_id,
+    };
+    let refusal = Refusal { success: false, message: failure.message, error };
+    // Strings, a UUID and nothing else: there is nothing in it that JSON could not hold.
+    serde_json::to_vec(&refusal).unwrap_or_default()
+}
+
+fn response(status: StatusCode, json: Vec<u8>) -> HttpResponse {
+    let mut response = HttpResponse::with_body(status, body(json));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// A body that is all there.
+pub(crate) fn body(bytes: impl Into<Bytes>) -> BoxBody {
+    bytes.into().boxed()
+}

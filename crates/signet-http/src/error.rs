@@ -1,0 +1,234 @@
+//! Which status, code and headers each refusal gets: the one place that knows.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+use signet_application::{Error, api_keys::VerifyError};
+use signet_domain::{
+    Invalid, UserId,
+    ports::{HashError, StoreError},
+};
+
+/// What a program goes by; the words may not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    ValidationFailed,
+    MalformedJson,
+    InvalidCursor,
+    MissingCredentials,
+    MalformedCredentials,
+    InvalidApiKey,
+    ApiKeyExpired,
+    ApiKeyRevoked,
+    InsufficientScope,
+    PartnerDisabled,
+    UserNotFound,
+    RouteNotFound,
+    MethodNotAllowed,
+    EmailTaken,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    RateLimited,
+    InternalError,
+    ServiceUnavailable,
+}
+
+impl Code {
+    pub(crate) const ALL: [Self; 19] = [
+        Self::ValidationFailed,
+        Self::MalformedJson,
+        Self::InvalidCursor,
+        Self::MissingCredentials,
+        Self::MalformedCredentials,
+        Self::InvalidApiKey,
+        Self::ApiKeyExpired,
+        Self::ApiKeyRevoked,
+        Self::InsufficientScope,
+        Self::PartnerDisabled,
+        Self::UserNotFound,
+        Self::RouteNotFound,
+        Self::MethodNotAllowed,
+        Self::EmailTaken,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RateLimited,
+        Self::InternalError,
+        Self::ServiceUnavailable,
+    ];
+
+    /// Its status, its word, and what it says to people.
+    const fn table(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::ValidationFailed => (StatusCode::BAD_REQUEST, "validation_failed", "The request is not valid."),
+            Self::MalformedJson => (StatusCode::BAD_REQUEST, "malformed_json", "The request body is not valid JSON."),
+            Self::InvalidCursor => {
+                (StatusCode::BAD_REQUEST, "invalid_cursor", "The cursor does not belong to this list.")
+            }
+            Self::MissingCredentials => (
+                StatusCode::UNAUTHORIZED,
+                "missing_credentials",
+                "An API key is required: Authorization: Bearer <key>.",
+            ),
+            Self::MalformedCredentials => {
+                (StatusCode::UNAUTHORIZED, "malformed_credentials", "The Authorization header holds no API key.")
+            }
+            Self::InvalidApiKey => (StatusCode::UNAUTHORIZED, "invalid_api_key", "The API key is not valid."),
+            Self::ApiKeyExpired => (StatusCode::UNAUTHORIZED, "api_key_expired", "The API key has expired."),
+            Self::ApiKeyRevoked => (StatusCode::UNAUTHORIZED, "api_key_revoked", "The API key was revoked."),
+            Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope", "The API key may only read."),
+            Self::PartnerDisabled => (StatusCode::FORBIDDEN, "partner_disabled", "The partner account is disabled."),
+            Self::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found", "There is no such user."),
+            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found", "There is no such route."),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "The route does not support this method.")
+            }
+            Self::EmailTaken => (StatusCode::CONFLICT, "email_taken", "A user with this email is already registered."),
+            Self::PayloadTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The request body is larger than 64 KiB.")
+            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "The request body must be sent as Content-Type: application/json, in UTF-8.",
+            ),
+            Self::RateLimited => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "The partner makes too many requests.")
+            }
+            Self::InternalError => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side.")
+            }
+            Self::ServiceUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "The service is temporarily unavailable. Try again soon.",
+            ),
+        }
+    }
+
+    pub(crate) const fn status(self) -> StatusCode {
+        self.table().0
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.table().1
+    }
+
+    pub(crate) const fn message(self) -> &'static str {
+        self.table().2
+    }
+}
+
+/// One field that is to blame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Detail {
+    pub(crate) field: Cow<'static, str>,
+    pub(crate) message: Cow<'static, str>,
+}
+
+impl Detail {
+    pub(crate) fn new(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+
+    pub(crate) fn invalid(field: impl Into<Cow<'static, str>>, rule: &Invalid) -> Self {
+        Self::new(field, rule.to_string())
+    }
+}
+
+/// A request refused.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    pub(crate) message: &'static str,
+    pub(crate) details: Vec<Detail>,
+    /// Whose address was asked for.
+    pub(crate) existing_user_id: Option<UserId>,
+    /// `Retry-After`, in seconds.
+    pub(crate) retry_after: Option<u64>,
+    /// `Allow`.
+    pub(crate) allow: Option<&'static str>,
+    /// For the log of whoever runs the service, and nobody else.
+    pub(crate) cause: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code) -> Self {
+        Self {
+            code,
+            message: code.message(),
+            details: Vec::new(),
+            existing_user_id: None,
+            retry_after: None,
+            allow: None,
+            cause: None,
+        }
+    }
+
+    pub(crate) fn validation(details: Vec<Detail>) -> Self {
+        Self { details, ..Self::new(Code::ValidationFailed) }
+    }
+
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed) }
+    }
+
+    pub(crate) fn rate_limited(retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after.max(1)), ..Self::new(Code::RateLimited) }
+    }
+
+    pub(crate) fn unavailable(cause: impl ToString) -> Self {
+        Self { retry_after: Some(1), cause: Some(cause.to_string()), ..Self::new(Code::ServiceUnavailable) }
+    }
+
+    pub(crate) fn internal(cause: impl ToString) -> Self {
+        Self { cause: Some(cause.to_string()), ..Self::new(Code::InternalError) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded | StoreError::Unavailable { .. } => Self::unavailable(error),
+            StoreError::Corrupt { .. } | StoreError::Unexpected { .. } => Self::internal(error),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Malformed => Self::new(Code::MalformedCredentials),
+            VerifyError::Unknown => Self::new(Code::InvalidApiKey),
+            VerifyError::Expired => Self::new(Code::ApiKeyExpired),
+            VerifyError::Revoked => Self::new(Code::ApiKeyRevoked),
+            VerifyError::PartnerDisabled => Self::new(Code::PartnerDisabled),
+            VerifyError::Hash(HashError::Overloaded) => Self::unavailable(error),
+            VerifyError::Hash(HashError::Failed { .. }) => Self::internal(error),
+            VerifyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::InsufficientScope => Self::new(Code::InsufficientScope),
+            Error::UserNotFound => Self::new(Code::UserNotFound),
+            Error::EmailTaken { existing } => Self {
+                existing_user_id: Some(existing),
+                details: vec![Detail::new("email", "is already registered")],
+                ..Self::new(Code::EmailTaken)
+            },
+            Error::NothingToChange => Self::validation(vec![Detail::new(
+                "body",
+                "must name at least one of name, email, status and metadata",
+            )]),
+            Error::InvalidField { field, reason } => Self::validation(vec![Detail::invalid(field, &reason)]),
+            Error::InvalidCursor => Self::new(Code::InvalidCursor),
+            Error::Store(error) => error.into(),
+            // A new error of the use cases is a defect here until it has a code of its own.
+            other => Self::internal(other),
+        }
+    }
+}

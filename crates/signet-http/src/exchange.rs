@@ -1,0 +1,52 @@
+use std::{
+    cell::{Cell, OnceCell},
+    sync::Arc,
+};
+
+use actix_web::{HttpRequest, http::header::HeaderValue, web::Payload};
+use signet_application::{Caller, Request};
+use signet_domain::RequestId;
+
+use crate::{Shared, auth, client_ip::client_ip, error::Failure};
+
+/// One request on its way to its answer.
+pub(crate) struct Exchange {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) http: HttpRequest,
+    payload: Cell<Option<Payload>>,
+    pub(crate) request_id: RequestId,
+    /// Who asks, once that is known.
+    pub(crate) caller: OnceCell<Arc<Caller>>,
+}
+
+impl Exchange {
+    pub(crate) fn new(shared: Arc<Shared>, http: HttpRequest, payload: Payload) -> Self {
+        let request_id = request_id(&shared, &http);
+        Self { shared, http, payload: Cell::new(Some(payload)), request_id, caller: OnceCell::new() }
+    }
+
+    /// The body, to whoever asks first.
+    pub(crate) fn take_payload(&self) -> Option<Payload> {
+        self.payload.take()
+    }
+
+    /// Finds out who asks, and whether they may ask now. Nothing else of the request is looked at before.
+    pub(crate) async fn authenticate(&self) -> Result<Request, Failure> {
+        let token = auth::bearer(self.http.headers())?;
+        let caller = self.shared.api.verify_api_key.execute(token).await?;
+        let caller = Arc::clone(self.caller.get_or_init(|| caller));
+        self.shared.admit(caller.partner_id)?;
+        let peer = self.http.peer_addr().map(|peer| peer.ip());
+        let ip_address = client_ip(peer, self.http.headers(), &self.shared.options.trusted_proxies);
+        Ok(Request { caller, request_id: self.request_id.clone(), ip_address })
+    }
+}
+
+/// The client's own id where that is a sane one, else a new one.
+fn request_id(shared: &Shared, http: &HttpRequest) -> RequestId {
+    let sent = http.headers().get("x-request-id").map(HeaderValue::to_str);
+    match sent {
+        Some(Ok(text)) => RequestId::parse(text).unwrap_or_else(|_| shared.api.ids.request_id()),
+        _ => shared.api.ids.request_id(),
+    }
+}

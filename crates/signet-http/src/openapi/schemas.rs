@@ -1,0 +1,265 @@
+//! The values of the API as JSON Schema: what is sent and what is answered. Exact, as far as JSON Schema can say it.
+
+use serde_json::Value;
+use signet_domain::{Action, EmailAddress, Metadata, Name, Status, ports::Page};
+use utoipa::openapi::{
+    Object, ObjectBuilder, Ref, RefOr, Required, Schema, SchemaFormat, Type,
+    path::{Parameter, ParameterBuilder, ParameterIn},
+    schema::{AdditionalProperties, ArrayBuilder, SchemaType},
+};
+
+use super::examples;
+use crate::error::Code;
+
+/// An object that may have no other members than those named.
+pub(crate) fn strict_object() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(false)))
+}
+
+pub(crate) fn array_of(item: impl Into<RefOr<Schema>>) -> ArrayBuilder {
+    ArrayBuilder::new().items(item.into())
+}
+
+/// An optional query parameter.
+pub(crate) fn query(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+fn string(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description))
+}
+
+fn integer(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).description(Some(description))
+}
+
+fn formatted(builder: ObjectBuilder, format: &str) -> ObjectBuilder {
+    builder.format(Some(SchemaFormat::Custom(format.to_owned())))
+}
+
+fn instant(description: &str) -> Object {
+    formatted(string(description), "date-time")
+        .pattern(Some(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"))
+        .examples([examples::REGISTERED_AT])
+        .build()
+}
+
+fn reference(name: &str) -> Ref {
+    Ref::from_schema_name(name)
+}
+
+pub(crate) fn user() -> Ref {
+    reference("User")
+}
+
+pub(crate) fn removed_user() -> Ref {
+    reference("RemovedUser")
+}
+
+pub(crate) fn pagination() -> Ref {
+    reference("Pagination")
+}
+
+pub(crate) fn cursor_pagination() -> Ref {
+    reference("CursorPagination")
+}
+
+pub(crate) fn audit_entry() -> Ref {
+    reference("AuditEntry")
+}
+
+pub(crate) fn user_id() -> Object {
+    formatted(string("Identifies the user."), "uuid").examples([examples::USER_ID]).build()
+}
+
+pub(crate) fn entry_id() -> Object {
+    formatted(string("Identifies the entry."), "uuid").build()
+}
+
+pub(crate) fn name() -> Object {
+    string("The display name: 1 to 200 characters once trimmed and in Unicode NFC, no control characters.")
+        .min_length(Some(1))
+        .max_length(Some(Name::MAX_CHARS))
+        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"))
+        .examples(["John Doe"])
+        .build()
+}
+
+pub(crate) fn email() -> Object {
+    let description = "The e-mail address, at most 254 bytes; unique among the partner's users without regard to case.";
+    formatted(string(description), "email")
+        .min_length(Some(3))
+        .max_length(Some(EmailAddress::MAX_BYTES))
+        .examples([examples::EMAIL])
+        .build()
+}
+
+pub(crate) fn status() -> Object {
+    string("Whether the user may be verified.").enum_values(Some(Status::ALL.map(Status::as_str))).build()
+}
+
+pub(crate) fn inactive() -> Object {
+    string("A removed user is inactive.").enum_values(Some([Status::Inactive.as_str()])).build()
+}
+
+pub(crate) fn metadata() -> Object {
+    let name = string("A key.").min_length(Some(1)).max_length(Some(Metadata::MAX_KEY_CHARS)).build();
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "What the partner notes about the user: at most 50 keys, 16 KiB as compact JSON, 8 levels deep. Numbers are \
+             64-bit integers or double precision; others are refused.",
+        ))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .property_names(Some(Schema::Object(name)))
+        .max_properties(Some(Metadata::MAX_KEYS))
+        .examples([examples::metadata()])
+        .build()
+}
+
+pub(crate) fn metadata_patch() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "A JSON Merge Patch (RFC 7396): `null` deletes a key, an object is merged, all else replaces. The result must \
+             keep the limits of the metadata.",
+        ))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .examples([examples::metadata()])
+        .build()
+}
+
+pub(crate) fn registered_at() -> Object {
+    instant("When the user was registered.")
+}
+
+pub(crate) fn updated_at() -> Object {
+    instant("When the user last changed.")
+}
+
+pub(crate) fn removed_at() -> Object {
+    instant("When the user was removed; present only while it is.")
+}
+
+pub(crate) fn occurred_at() -> Object {
+    instant("When the change happened.")
+}
+
+pub(crate) fn limit() -> Object {
+    integer("How many records were asked for at most.").minimum(Some(1)).maximum(Some(Page::MAX_LIMIT)).build()
+}
+
+pub(crate) fn offset() -> Object {
+    formatted(integer("How many records were skipped."), "int64").minimum(Some(0)).build()
+}
+
+pub(crate) fn total() -> Object {
+    formatted(integer("How many users the partner has, removed ones included."), "int64").minimum(Some(0)).build()
+}
+
+pub(crate) fn has_more() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).description(Some("Whether there is a next page.")).build()
+}
+
+pub(crate) fn limit_parameter() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(Page::MAX_LIMIT))
+        .default(Some(Value::from(Page::DEFAULT_LIMIT)))
+        .build()
+}
+
+pub(crate) fn offset_parameter() -> Object {
+    formatted(ObjectBuilder::new().schema_type(Type::Integer), "int64")
+        .minimum(Some(0))
+        .maximum(Some(i64::MAX))
+        .default(Some(Value::from(0)))
+        .build()
+}
+
+pub(crate) fn cursor() -> Object {
+    string("Where the next page starts; of no meaning to anybody else.").pattern(Some("^[A-Za-z0-9_-]+$")).build()
+}
+
+pub(crate) fn action() -> Object {
+    string("What happened to the user.").enum_values(Some(Action::ALL.map(Action::as_str))).build()
+}
+
+pub(crate) fn actor() -> Object {
+    strict_object()
+        .description(Some("Who made the change."))
+        .property("type", string("The kind of actor.").enum_values(Some(["api_key"])))
+        .property("id", string("The public part of the API key.").pattern(Some("^[0-9A-Za-z]{16}$")))
+        .property("name", string("What the key was called at that time."))
+        .required("type")
+        .required("id")
+        .required("name")
+        .build()
+}
+
+pub(crate) fn changes() -> Object {
+    let any = |description: &str| ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description));
+    let change = || {
+        strict_object()
+            .property("from", any("Before; null where there was nothing."))
+            .property("to", any("After; null where there is nothing."))
+            .required("from")
+            .required("to")
+    };
+    ["name", "email", "status", "metadata", "removedAt"]
+        .into_iter()
+        .fold(strict_object().description(Some("The fields that changed.")), |changes, field| {
+            changes.property(field, change())
+        })
+        .build()
+}
+
+pub(crate) fn request_id() -> Object {
+    string("Names the request that made the change.").pattern(Some("^[A-Za-z0-9._-]{1,128}$")).build()
+}
+
+pub(crate) fn ip_address() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+        .description(Some("Where the request came from, if that is known: an IPv4 or IPv6 address."))
+        .build()
+}
+
+pub(crate) fn location() -> Object {
+    formatted(string("A path."), "uri-reference").build()
+}
+
+/// The envelope of a refusal.
+pub(crate) fn refusal() -> RefOr<Schema> {
+    let detail = strict_object()
+        .property("field", string("The field, by its name in the request."))
+        .property("message", string("What is wrong with it."))
+        .required("field")
+        .required("message");
+    let error = strict_object()
+        .property("code", string("What went wrong, for programs.").enum_values(Some(Code::ALL.map(Code::as_str))))
+        .property("requestId", string("Names the request.").pattern(Some("^[A-Za-z0-9._-]{1,128}$")))
+        .property("details", array_of(detail.build()).description(Some("Every field that is to blame.")))
+        .property(
+            "existingUserId",
+            formatted(string("With `email_taken`: the partner's own user that has the address."), "uuid"),
+        )
+        .required("code")
+        .required("requestId");
+    strict_object()
+        .description(Some("The request was refused."))
+        .property("success", ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])))
+        .property("message", string("What went wrong, for people."))
+        .property("error", error)
+        .required("success")
+        .required("message")
+        .required("error")
+        .into()
+}

@@ -1,0 +1,38 @@
+use std::{num::NonZeroU32, time::Duration};
+
+use ipnet::IpNet;
+
+/// What an operator may decide about the handling of requests.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The proxies whose `X-Forwarded-For` is believed; the audit trail shows the address found through them.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How many requests a partner may make; `None` for as many as it likes.
+    pub rate_limit: Option<RateLimit>,
+    /// After how long a request is answered with `503`, whatever it waits for.
+    pub deadline: Duration,
+    /// How long a client may take to send the body of its request. Shorter than `deadline`, so that the client that is
+    /// too slow, and not the service, gets the blame.
+    pub body_deadline: Duration,
+}
+
+/// A token bucket for each partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many requests a second it refills.
+    pub per_second: NonZeroU32,
+    /// How many requests it holds, hence how many may come at once.
+    pub burst: NonZeroU32,
+}
+
+impl Default for Options {
+    /// No proxies, no rate limit, 10 s for a request, 9 s of them for its body.
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            rate_limit: None,
+            deadline: Duration::from_secs(10),
+            body_deadline: Duration::from_secs(9),
+        }
+    }
+}

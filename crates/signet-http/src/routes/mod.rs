@@ -1,0 +1,132 @@
+//! The routes, one file each: what it takes, what it answers, how it is documented, and the handler.
+
+mod audit_trail;
+mod docs;
+mod get_user;
+mod list_users;
+mod register_user;
+mod remove_user;
+mod update_user;
+mod user;
+
+use std::sync::Arc;
+
+use actix_web::{
+    App, Error, HttpRequest, Resource,
+    body::BoxBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    http::Method,
+    web::{self, Payload},
+};
+use signet_application::Request;
+
+pub(crate) use self::{
+    audit_trail::{AuditEntryBody, CursorPagination},
+    list_users::PaginationBody,
+    remove_user::RemovedUserBody,
+    user::UserBody,
+};
+use crate::{
+    Shared,
+    envelope::Answer,
+    error::{Code, Failure},
+    exchange::Exchange,
+    observe::observe,
+    query,
+};
+
+/// What the operations' handlers and documentation are registered as, in the order of the document.
+pub(crate) mod operations {
+    pub(crate) use super::{
+        audit_trail::{__path_list_audit_trail, list_audit_trail},
+        get_user::{__path_get_user, get_user},
+        list_users::{__path_list_users, list_users},
+        register_user::{__path_register_user, register_user},
+        remove_user::{__path_remove_user, remove_user},
+        update_user::{__path_update_user, update_user},
+    };
+}
+
+/// Where the operations live; the documented paths are relative to it.
+pub(crate) const BASE: &str = "/partner/v1";
+
+/// What the metrics and the log call a request for a path that is no route.
+const NO_ROUTE: &str = "none";
+
+/// The application of one worker.
+pub(crate) fn app(
+    shared: &Arc<Shared>,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+    + use<>,
+> {
+    let unrouted = Arc::clone(shared);
+    App::new()
+        .service(operation(shared, Method::POST, "/partner/v1/register-user", operations::register_user))
+        .service(operation(shared, Method::GET, "/partner/v1/all-users", operations::list_users))
+        .service(operation(shared, Method::GET, "/partner/v1/get-user", operations::get_user))
+        .service(operation(shared, Method::PATCH, "/partner/v1/update-user", operations::update_user))
+        .service(operation(shared, Method::DELETE, "/partner/v1/remove-user", operations::remove_user))
+        .service(operation(shared, Method::GET, "/partner/v1/audit-trail", operations::list_audit_trail))
+        .service(resource(shared, Method::GET, "/docs", async |_: &Exchange| Ok(docs::page())))
+        .service(resource(shared, Method::GET, "/docs/{asset}", docs::asset))
+        .service(resource(shared, Method::GET, "/openapi.json", async |_: &Exchange| Ok(docs::openapi_json())))
+        .service(resource(shared, Method::GET, "/openapi.yaml", async |_: &Exchange| Ok(docs::openapi_yaml())))
+        .default_service(web::to(move |http: HttpRequest, payload: Payload| {
+            let shared = Arc::clone(&unrouted);
+            let handle = async |_: &Exchange| -> Answer { Err(Failure::new(Code::RouteNotFound)) };
+            async move { observe(shared, NO_ROUTE, http, payload, handle).await }
+        }))
+}
+
+/// A call of an operation by somebody known.
+pub(crate) struct Call<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) request: Request,
+}
+
+impl Call<'_> {
+    /// The use cases.
+    fn api(&self) -> &crate::Api {
+        &self.exchange.shared.api
+    }
+
+    fn query(&self) -> crate::fields::Fields<'_, std::borrow::Cow<'_, str>> {
+        query::parameters(self.exchange.http.query_string())
+    }
+}
+
+/// A resource that wants an API key.
+fn operation<H>(shared: &Arc<Shared>, method: Method, path: &'static str, handle: H) -> Resource
+where
+    H: AsyncFn(Call<'_>) -> Answer + Copy + 'static,
+{
+    resource(shared, method, path, async move |exchange: &Exchange| {
+        let request = exchange.authenticate().await?;
+        handle(Call { exchange, request }).await
+    })
+}
+
+/// A resource with one method. `HEAD` goes with `GET` (RFC 9110, section 9.1): the server leaves the body out.
+fn resource<H>(shared: &Arc<Shared>, method: Method, path: &'static str, handle: H) -> Resource
+where
+    H: AsyncFn(&Exchange) -> Answer + Clone + 'static,
+{
+    let shared = Arc::clone(shared);
+    web::resource(path).to(move |http: HttpRequest, payload: Payload| {
+        let (shared, method, handle) = (Arc::clone(&shared), method.clone(), handle.clone());
+        observe(shared, path, http, payload, async move |exchange: &Exchange| {
+            let asked = exchange.http.method();
+            if *asked == method || (*asked == Method::HEAD && method == Method::GET) {
+                handle(exchange).await
+            } else {
+                Err(Failure::method_not_allowed(match method {
+                    Method::GET => "GET, HEAD",
+                    Method::POST => "POST",
+                    Method::PATCH => "PATCH",
+                    _ => "DELETE",
+                }))
+            }
+        })
+    })
+}

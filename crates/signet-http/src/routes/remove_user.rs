@@ -1,0 +1,113 @@
+use std::{borrow::Cow, collections::BTreeMap};
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+use signet_domain::{Invalid, Status, Timestamp, UserId};
+use utoipa::{
+    IntoParams, IntoResponses, PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Response, Schema,
+        path::{Parameter, ParameterIn},
+    },
+};
+
+use super::Call;
+use crate::{
+    body,
+    envelope::{Answer, success},
+    error::{Code, Detail, Failure},
+    fields::{Fields, text, word},
+    json,
+    openapi::{examples, responses::Documented, schemas},
+};
+
+const MESSAGE: &str = "User removed successfully.";
+
+/// What is left of a user that was removed.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = RemovedUser)]
+pub(crate) struct RemovedUserBody {
+    #[schema(schema_with = schemas::user_id)]
+    user_id: UserId,
+    #[schema(schema_with = schemas::inactive)]
+    status: Status,
+    #[schema(schema_with = schemas::removed_at)]
+    removed_at: Timestamp,
+}
+
+/// Remove a user
+///
+/// A soft delete: the user becomes inactive and keeps its e-mail address; update-user can restore it. Removing a removed
+/// user again succeeds with the first `removedAt`. The id goes in the body or, for clients that send no body with
+/// `DELETE`, in the query; where both are given they must agree.
+#[utoipa::path(
+    delete,
+    path = "/remove-user",
+    operation_id = "removeUser",
+    tag = "Users",
+    params(Parameters),
+    request_body(content = Option<UserReferenceBody>, description = "The user.", example = json!(examples::reference())),
+    responses(Responses)
+)]
+pub(crate) async fn remove_user(call: Call<'_>) -> Answer {
+    let body = body::read(call.exchange).await?;
+    let user_id = read(call.query(), &body)?;
+    let removed_at = call.api().remove_user.execute(&call.request, user_id).await?;
+    success(StatusCode::OK, Some(MESSAGE), &RemovedUserBody { user_id, status: Status::Inactive, removed_at })
+}
+
+fn read(mut query: Fields<'_, Cow<'_, str>>, body: &[u8]) -> Result<UserId, Failure> {
+    let in_query = query.optional("userId", word(UserId::parse));
+    query.finish(Some(()))?;
+    let mut in_body = None;
+    if !body.is_empty() {
+        let mut fields = json::members(body)?;
+        in_body = fields.optional("userId", text(UserId::parse));
+        fields.finish(Some(()))?;
+    }
+    match (in_query, in_body) {
+        (Some(one), Some(other)) if one != other => Err("must be the same in the body and in the query"),
+        (one, other) => one.or(other).ok_or("is required"),
+    }
+    .map_err(|rule| Failure::validation(vec![Detail::invalid("userId", &Invalid::new(rule))]))
+}
+
+struct UserReferenceBody;
+
+impl PartialSchema for UserReferenceBody {
+    fn schema() -> RefOr<Schema> {
+        schemas::strict_object().property("userId", schemas::user_id()).required("userId").into()
+    }
+}
+
+impl ToSchema for UserReferenceBody {
+    fn name() -> Cow<'static, str> {
+        "UserReference".into()
+    }
+}
+
+struct Parameters;
+
+impl IntoParams for Parameters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![schemas::query("userId", schemas::user_id(), "Which user, where there is no body.")]
+    }
+}
+
+struct Responses;
+
+impl IntoResponses for Responses {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        Documented::success(StatusCode::OK, "The user is removed.", Some(MESSAGE))
+            .data(schemas::removed_user(), examples::removed_user())
+            .refused_with(&[
+                Code::ValidationFailed,
+                Code::MalformedJson,
+                Code::InsufficientScope,
+                Code::UserNotFound,
+                Code::PayloadTooLarge,
+                Code::UnsupportedMediaType,
+            ])
+    }
+}

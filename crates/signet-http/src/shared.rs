@@ -1,0 +1,52 @@
+use std::{sync::Arc, time::Duration};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use signet_application::{
+    api_keys::VerifyApiKey,
+    audit::ListAuditTrail,
+    users::{GetUser, ListUsers, RegisterUser, RemoveUser, UpdateUser},
+};
+use signet_domain::{PartnerId, ports::IdGenerator};
+
+use crate::{Metrics, Options, RateLimit, error::Failure};
+
+/// The use cases that the routes call.
+#[expect(missing_docs, reason = "each is the use case of the same name")]
+pub struct Api {
+    pub register_user: RegisterUser,
+    pub list_users: ListUsers,
+    pub get_user: GetUser,
+    pub update_user: UpdateUser,
+    pub remove_user: RemoveUser,
+    pub list_audit_trail: ListAuditTrail,
+    pub verify_api_key: VerifyApiKey,
+    /// Names the requests that come without an id.
+    pub ids: Arc<dyn IdGenerator>,
+}
+
+/// What the workers of the server share.
+pub(crate) struct Shared {
+    pub(crate) api: Arc<Api>,
+    pub(crate) options: Options,
+    pub(crate) metrics: Metrics,
+    rate_limiter: Option<DefaultKeyedRateLimiter<PartnerId>>,
+}
+
+impl Shared {
+    pub(crate) fn new(api: Arc<Api>, options: Options, metrics: Metrics) -> Self {
+        let rate_limiter = options.rate_limit.map(|RateLimit { per_second, burst }| {
+            // Keyed by partners that hold a valid key, so there are never more buckets than partners.
+            RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
+        });
+        Self { api, options, metrics, rate_limiter }
+    }
+
+    /// Counts a request of the partner, or says when it may come again.
+    pub(crate) fn admit(&self, partner_id: PartnerId) -> Result<(), Failure> {
+        let Some(limiter) = &self.rate_limiter else { return Ok(()) };
+        limiter.check_key(&partner_id).map_err(|refused| {
+            let wait = refused.wait_time_from(limiter.clock().now());
+            Failure::rate_limited((wait + Duration::from_nanos(999_999_999)).as_secs())
+        })
+    }
+}

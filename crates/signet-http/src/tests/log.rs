@@ -1,0 +1,113 @@
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use serde_json::{Value, json};
+use signet_conformance::InMemoryStore;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{
+    faults::Fault,
+    support::{World, request},
+};
+use crate::Options;
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic while writing").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic while writing").clone()).expect("UTF-8")
+    }
+
+    /// The fields of each request logged.
+    fn requests(&self) -> Vec<Value> {
+        let lines = self.text();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["fields"].clone());
+        lines.filter(|fields| fields["message"] == "request").collect()
+    }
+}
+
+#[actix_web::test]
+async fn each_request_leaves_one_line_and_nothing_personal() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(
+        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish(),
+    );
+    let world = World::new().await;
+    let new = json!({"name": "Canary Bird", "email": "canary@example.com", "metadata": {"k": "canary"}});
+    let reply = world.call("POST", "/register-user", new.clone()).await;
+    let request_id = reply.header("x-request-id").map(str::to_owned);
+    world.call("POST", "/register-user", new).await;
+    world.call("GET", "/get-user?userId=canary", Value::Null).await;
+    world.call("GET", "/all-users?email=canary@example.com", Value::Null).await;
+    world.send(request("BREW", "/canary?canary=canary")).await;
+
+    let lines = log.requests();
+    let seen: Vec<_> =
+        lines.iter().map(|line| (line["method"].as_str(), line["route"].as_str(), line["status"].as_u64())).collect();
+    assert_eq!(
+        seen,
+        [
+            (Some("POST"), Some("/partner/v1/register-user"), Some(201)),
+            (Some("POST"), Some("/partner/v1/register-user"), Some(409)),
+            (Some("GET"), Some("/partner/v1/get-user"), Some(400)),
+            (Some("GET"), Some("/partner/v1/all-users"), Some(400)),
+            (Some("OTHER"), Some("none"), Some(404)),
+        ]
+    );
+    assert_eq!(lines[0]["request_id"].as_str(), request_id.as_deref());
+    assert_eq!(lines[0]["partner_id"], world.partner.to_string());
+    assert!(world.key.contains(lines[0]["key_id"].as_str().expect("a key id")));
+    assert!(lines[0]["latency_us"].is_u64());
+    assert_eq!((lines[4].get("partner_id"), lines[4].get("key_id")), (None, None));
+    let text = log.text().to_lowercase();
+    assert!(!text.contains("canary"), "{text}");
+    assert!(!text.contains(&world.key.to_lowercase()), "{text}");
+
+    let mut registry = Registry::default();
+    world.shared.metrics.register(&mut registry);
+    let mut metrics = String::new();
+    encode(&mut metrics, &registry).expect("text");
+    for line in [
+        r#"http_requests_total{route="/partner/v1/register-user",method="POST",status="201"} 1"#,
+        r#"http_requests_total{route="none",method="OTHER",status="404"} 1"#,
+        r#"http_request_duration_seconds_count{route="/partner/v1/register-user",method="POST"} 2"#,
+        "http_requests_in_flight 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[actix_web::test]
+async fn a_request_that_its_client_gives_up_is_counted_too() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::fmt().json().with_writer(log.clone()).finish());
+    let store = Arc::new(InMemoryStore::default());
+    let world = World::over(store.clone(), store, Arc::new(Fault::Hangs), Options::default()).await;
+    let mut call = Box::pin(world.call("GET", "/all-users", Value::Null));
+    assert!(futures_util::FutureExt::now_or_never(&mut call).is_none());
+    drop(call);
+    assert_eq!(log.requests()[0]["status"], 499);
+}

@@ -1,0 +1,9 @@
+//! The API as a client sees it, in process, over the in-memory store.
+
+mod documents;
+mod faults;
+mod log;
+mod operations;
+mod ratchet;
+mod refusals;
+mod support;

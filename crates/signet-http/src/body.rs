@@ -1,9 +1,14 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use actix_web::{
     HttpMessage,
+    body::{BodySize, BoxBody, MessageBody},
     http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
-    web::{Bytes, BytesMut},
+    web::{Bytes, BytesMut, Payload},
 };
-use futures_util::StreamExt;
 
 use crate::{
     error::{Code, Failure},
@@ -33,9 +38,8 @@ pub(crate) async fn read(exchange: &Exchange) -> Result<Bytes, Failure> {
 }
 
 async fn collect(exchange: &Exchange) -> Result<Bytes, Failure> {
-    let Some(mut payload) = exchange.take_payload() else { return Ok(Bytes::new()) };
     let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    while let Some(chunk) = exchange.next_chunk().await {
         let chunk = chunk.map_err(|_cut_short| Failure {
             message: "The request body is incomplete.",
             ..Failure::new(Code::MalformedJson)
@@ -58,4 +62,31 @@ fn is_json(exchange: &Exchange) -> bool {
     let Ok(Some(mime)) = exchange.http.mime_type() else { return false };
     let utf8 = mime.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8);
     mime.essence_str() == mime::APPLICATION_JSON.essence_str() && utf8
+}
+
+/// The body of an answer to a request whose own body was not read to its end.
+///
+/// Where the reader of a chunked body is dropped, the server goes on reading it for as long as the client sends. Where
+/// it is still there when the answer is out, the server closes the connection.
+pub(crate) struct Unread {
+    answer: BoxBody,
+    _request: Payload,
+}
+
+impl Unread {
+    pub(crate) fn new(answer: BoxBody, request: Payload) -> Self {
+        Self { answer, _request: request }
+    }
+}
+
+impl MessageBody for Unread {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
 }

@@ -21,7 +21,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"signet\"");
 
 #[derive(Serialize)]
-struct Success<'a, T> {
+struct Answered<'a, T> {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'static str>,
@@ -49,7 +49,8 @@ struct Problem<'a> {
 /// The request did what it was meant to do.
 pub(crate) fn success<T: Serialize>(status: StatusCode, message: Option<&'static str>, data: &T) -> Answer {
     let mut json = Vec::with_capacity(512);
-    serde_json::to_writer(&mut json, &Success { success: true, message, data }).map_err(Failure::internal)?;
+    serde_json::to_writer(&mut json, &Answered { success: true, message, data })
+        .map_err(|error| Failure::internal(&error))?;
     Ok(response(status, json))
 }
 

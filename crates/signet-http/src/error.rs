@@ -1,6 +1,6 @@
 //! Which status, code and headers each refusal gets: the one place that knows.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
@@ -177,11 +177,11 @@ impl Failure {
         Self { retry_after: Some(retry_after.max(1)), ..Self::new(Code::RateLimited) }
     }
 
-    pub(crate) fn unavailable(cause: impl ToString) -> Self {
+    pub(crate) fn unavailable(cause: &dyn fmt::Display) -> Self {
         Self { retry_after: Some(1), cause: Some(cause.to_string()), ..Self::new(Code::ServiceUnavailable) }
     }
 
-    pub(crate) fn internal(cause: impl ToString) -> Self {
+    pub(crate) fn internal(cause: &dyn fmt::Display) -> Self {
         Self { cause: Some(cause.to_string()), ..Self::new(Code::InternalError) }
     }
 }
@@ -189,8 +189,8 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Overloaded | StoreError::Unavailable { .. } => Self::unavailable(error),
-            StoreError::Corrupt { .. } | StoreError::Unexpected { .. } => Self::internal(error),
+            StoreError::Overloaded | StoreError::Unavailable { .. } => Self::unavailable(&error),
+            StoreError::Corrupt { .. } | StoreError::Unexpected { .. } => Self::internal(&error),
         }
     }
 }
@@ -203,8 +203,8 @@ impl From<VerifyError> for Failure {
             VerifyError::Expired => Self::new(Code::ApiKeyExpired),
             VerifyError::Revoked => Self::new(Code::ApiKeyRevoked),
             VerifyError::PartnerDisabled => Self::new(Code::PartnerDisabled),
-            VerifyError::Hash(HashError::Overloaded) => Self::unavailable(error),
-            VerifyError::Hash(HashError::Failed { .. }) => Self::internal(error),
+            VerifyError::Hash(HashError::Overloaded) => Self::unavailable(&error),
+            VerifyError::Hash(HashError::Failed { .. }) => Self::internal(&error),
             VerifyError::Store(error) => error.into(),
         }
     }
@@ -228,7 +228,7 @@ impl From<Error> for Failure {
             Error::InvalidCursor => Self::new(Code::InvalidCursor),
             Error::Store(error) => error.into(),
             // A new error of the use cases is a defect here until it has a code of its own.
-            other => Self::internal(other),
+            other => Self::internal(&other),
         }
     }
 }

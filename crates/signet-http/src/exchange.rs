@@ -1,9 +1,16 @@
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, RefCell},
+    future::poll_fn,
     sync::Arc,
 };
 
-use actix_web::{HttpRequest, http::header::HeaderValue, web::Payload};
+use actix_web::{
+    HttpRequest,
+    error::PayloadError,
+    http::header::{HeaderValue, TRANSFER_ENCODING},
+    web::{Bytes, Payload},
+};
+use futures_util::StreamExt;
 use signet_application::{Caller, Request};
 use signet_domain::RequestId;
 
@@ -13,7 +20,8 @@ use crate::{Shared, auth, client_ip::client_ip, error::Failure};
 pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) http: HttpRequest,
-    payload: Cell<Option<Payload>>,
+    payload: RefCell<Payload>,
+    read_to_end: Cell<bool>,
     pub(crate) request_id: RequestId,
     /// Who asks, once that is known.
     pub(crate) caller: OnceCell<Arc<Caller>>,
@@ -22,12 +30,27 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(shared: Arc<Shared>, http: HttpRequest, payload: Payload) -> Self {
         let request_id = request_id(&shared, &http);
-        Self { shared, http, payload: Cell::new(Some(payload)), request_id, caller: OnceCell::new() }
+        Self {
+            shared,
+            http,
+            payload: RefCell::new(payload),
+            read_to_end: Cell::new(false),
+            request_id,
+            caller: OnceCell::new(),
+        }
     }
 
-    /// The body, to whoever asks first.
-    pub(crate) fn take_payload(&self) -> Option<Payload> {
-        self.payload.take()
+    /// The next part of the body; `None` at its end.
+    pub(crate) async fn next_chunk(&self) -> Option<Result<Bytes, PayloadError>> {
+        let chunk = poll_fn(|context| self.payload.borrow_mut().poll_next_unpin(context)).await;
+        self.read_to_end.set(chunk.is_none());
+        chunk
+    }
+
+    /// What is left of a body whose end only its sender knows.
+    pub(crate) fn into_unread(self) -> Option<Payload> {
+        let open_ended = self.http.headers().contains_key(TRANSFER_ENCODING);
+        (open_ended && !self.read_to_end.get()).then(|| self.payload.into_inner())
     }
 
     /// Finds out who asks, and whether they may ask now. Nothing else of the request is looked at before.

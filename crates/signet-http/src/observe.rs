@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::BoxBody,
     http::{
         StatusCode,
         header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
@@ -14,6 +15,7 @@ use futures_util::FutureExt;
 
 use crate::{
     Shared,
+    body::Unread,
     envelope::{Answer, refusal},
     error::{Code, Failure},
     exchange::Exchange,
@@ -43,8 +45,8 @@ where
     let in_time = tokio::time::timeout(exchange.shared.options.deadline, handle(&exchange));
     let answer = match AssertUnwindSafe(in_time).catch_unwind().await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_elapsed)) => Err(Failure::unavailable("the request took too long")),
-        Err(_panic) => Err(Failure::internal("the handler panicked")),
+        Ok(Err(_elapsed)) => Err(Failure::unavailable(&"the request took too long")),
+        Err(_panic) => Err(Failure::internal(&"the handler panicked")),
     };
     let mut response = answer.unwrap_or_else(|failure| {
         report(&failure, &exchange, route);
@@ -57,7 +59,10 @@ where
         headers.insert(X_REQUEST_ID, id);
     }
     observation.end(response.status());
-    response
+    match exchange.into_unread() {
+        Some(request) => response.map_body(|_, answer| BoxBody::new(Unread::new(answer, request))),
+        None => response,
+    }
 }
 
 /// Tells whoever runs the service why it failed; a client that did something wrong is no news.

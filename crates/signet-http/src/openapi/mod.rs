@@ -1,9 +1,12 @@
-//! The OpenAPI document: put together from what stands next to each handler, so that it cannot describe another API.
+//! The `OpenAPI` document: put together from what stands next to each handler, so that it cannot describe another API.
 
 pub(crate) mod examples;
 pub(crate) mod responses;
 pub(crate) mod schemas;
 
+use std::borrow::Cow;
+
+use signet_domain::Timestamp;
 use utoipa::{
     OpenApi as _, PartialSchema, ToSchema,
     openapi::{
@@ -37,7 +40,7 @@ const SECURITY_SCHEME: &str = "apiKey";
 ))]
 struct Operations;
 
-/// The OpenAPI 3.1 document of the API.
+/// The `OpenAPI` 3.1 document of the API.
 #[must_use]
 pub fn openapi() -> OpenApi {
     let mut document = Operations::openapi();
@@ -75,6 +78,7 @@ fn complete(components: &mut Components) {
     components.schemas.insert(RemovedUserBody::name().into_owned(), RemovedUserBody::schema());
     components.schemas.insert(AuditEntryBody::name().into_owned(), AuditEntryBody::schema());
     components.schemas.insert(CursorPagination::name().into_owned(), CursorPagination::schema());
+    components.schemas.insert("FieldChange".to_owned(), schemas::field_change());
     components.schemas.insert("Error".to_owned(), schemas::refusal());
     components.headers.insert("RequestId".to_owned(), responses::request_id_header());
     components.responses.extend(responses::shared());
@@ -95,5 +99,14 @@ pub fn openapi_json() -> String {
 /// Never: the document is made of strings, numbers, lists and maps with text keys.
 #[must_use]
 pub fn openapi_yaml() -> String {
-    openapi().to_yaml().expect("a document is YAML")
+    let yaml = openapi().to_yaml().expect("a document is YAML");
+    yaml.lines().fold(String::with_capacity(yaml.len()), |text, line| text + &quote_instant(line) + "\n")
+}
+
+/// Many tools still read YAML 1.1, where a timestamp without quotes is no string.
+fn quote_instant(line: &str) -> Cow<'_, str> {
+    match line.rsplit_once(' ') {
+        Some((key, value)) if Timestamp::parse(value).is_ok() => Cow::Owned(format!("{key} '{value}'")),
+        _ => Cow::Borrowed(line),
+    }
 }

@@ -205,20 +205,23 @@ pub(crate) fn actor() -> Object {
 }
 
 pub(crate) fn changes() -> Object {
-    let any = |description: &str| ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description));
-    let change = || {
-        strict_object()
-            .property("from", any("Before; null where there was nothing."))
-            .property("to", any("After; null where there is nothing."))
-            .required("from")
-            .required("to")
-    };
     ["name", "email", "status", "metadata", "removedAt"]
         .into_iter()
         .fold(strict_object().description(Some("The fields that changed.")), |changes, field| {
-            changes.property(field, change())
+            changes.property(field, reference("FieldChange"))
         })
         .build()
+}
+
+/// The value of a field before and after.
+pub(crate) fn field_change() -> RefOr<Schema> {
+    let any = |description: &str| ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description));
+    strict_object()
+        .property("from", any("Before; null where there was nothing."))
+        .property("to", any("After; null where there is nothing."))
+        .required("from")
+        .required("to")
+        .into()
 }
 
 pub(crate) fn request_id() -> Object {

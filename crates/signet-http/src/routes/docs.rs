@@ -1,4 +1,4 @@
-//! The documentation: Swagger UI and the OpenAPI document, all from the binary.
+//! The documentation: Swagger UI and the `OpenAPI` document, all from the binary.
 
 use std::sync::{Arc, LazyLock};
 
@@ -64,8 +64,8 @@ pub(super) fn openapi_yaml() -> HttpResponse {
 
 fn vendored(name: &str, content_type: HeaderValue) -> Answer {
     // The configuration only matters for a file that is not served from here.
-    let file = utoipa_swagger_ui::serve(name, Arc::default()).map_err(Failure::internal)?;
-    let file = file.ok_or_else(|| Failure::internal("a file of Swagger UI is missing"))?;
+    let file = utoipa_swagger_ui::serve(name, Arc::default()).map_err(|error| Failure::internal(&error))?;
+    let file = file.ok_or_else(|| Failure::internal(&"a file of Swagger UI is missing"))?;
     Ok(content(content_type, Bytes::from(file.bytes.into_owned())))
 }
 

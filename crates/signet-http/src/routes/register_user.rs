@@ -42,7 +42,9 @@ pub(crate) async fn register_user(call: Call<'_>) -> Answer {
     let user = call.api().register_user.execute(&call.request, new).await?;
     let mut response = success(StatusCode::CREATED, Some(MESSAGE), &UserBody::from(&user))?;
     let location = format!("{BASE}/get-user?userId={}", user.id);
-    response.headers_mut().insert(LOCATION, HeaderValue::from_str(&location).map_err(Failure::internal)?);
+    response
+        .headers_mut()
+        .insert(LOCATION, HeaderValue::from_str(&location).map_err(|error| Failure::internal(&error))?);
     Ok(response)
 }
 

@@ -174,7 +174,8 @@ async fn no_body_of_more_than_64_kib_is_read() {
     // Nobody said how much would come, and it never ends.
     let chunks = stream::repeat_with(|| Ok::<_, PayloadError>(Bytes::from_static(&[b' '; 1024])));
     let request = request("POST", "/partner/v1/register-user").insert_header(bearer(&world.key)).to_request();
-    let (request, _empty) = request.replace_payload(Payload::from(Box::pin(chunks) as actix_http::BoxedPayloadStream));
+    let endless: actix_http::BoxedPayloadStream = Box::pin(chunks);
+    let (request, _empty) = request.replace_payload(Payload::from(endless));
     assert_eq!(world.send_raw(request).await.status, 413);
 
     let lies = request_with_length(&world, "99999999999999999999999");

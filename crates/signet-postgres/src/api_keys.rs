@@ -16,7 +16,7 @@ use crate::{
 #[async_trait]
 impl ApiKeyRepository for PostgresStore {
     async fn insert(&self, key: ApiKey) -> Result<bool, StoreError> {
-        self.run(move |connection, attempt| {
+        self.write(move |connection, attempt| {
             let insert = diesel::insert_into(api_keys::table).values(ApiKeyRow::from(&key));
             // The id is new, so on a second attempt a row that exists already is the first one's.
             let inserted = match attempt {
@@ -34,7 +34,7 @@ impl ApiKeyRepository for PostgresStore {
 
     async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
         let row: Option<(ApiKeyRow, bool)> = self
-            .run(move |connection, _| {
+            .read(move |connection| {
                 api_keys::table
                     .inner_join(partners::table)
                     .filter(api_keys::key_id.eq(id.as_str()))
@@ -48,7 +48,7 @@ impl ApiKeyRepository for PostgresStore {
 
     async fn list(&self, partner_id: PartnerId) -> Result<Vec<ApiKey>, StoreError> {
         let rows: Vec<ApiKeyRow> = self
-            .run(move |connection, _| {
+            .read(move |connection| {
                 let query = api_keys::table.filter(api_keys::partner_id.eq(partner_id.uuid()));
                 query.order((api_keys::created_at, api_keys::key_id)).select(ApiKeyRow::as_select()).load(connection)
             })
@@ -58,7 +58,7 @@ impl ApiKeyRepository for PostgresStore {
 
     async fn revoke(&self, id: ApiKeyId, at: Timestamp) -> Result<Option<ApiKey>, StoreError> {
         let row: Option<ApiKeyRow> = self
-            .run(move |connection, _| {
+            .write(move |connection, _| {
                 let key = api_keys::table.filter(api_keys::key_id.eq(id.as_str()));
                 let live = key.filter(api_keys::revoked_at.is_null());
                 // Whoever revokes it second finds the first time and changes nothing.

@@ -34,7 +34,7 @@ impl AuditTrail for PostgresStore {
             before: before.map(|at| (at.occurred_at.to_datetime(), at.version.number(), at.entry_id.uuid())),
             limit: limit.into(),
         };
-        let rows: Vec<AuditRow> = self.run(move |connection, _| statement.load(connection)).await?;
+        let rows: Vec<AuditRow> = self.read(move |connection| statement.load(connection)).await?;
         rows.into_iter().map(|row| row.into_entry(partner_id)).collect()
     }
 }

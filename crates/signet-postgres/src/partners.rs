@@ -10,7 +10,7 @@ use crate::{PostgresStore, pool::Attempt, rows::PartnerRow, schema::partners};
 #[async_trait]
 impl PartnerRepository for PostgresStore {
     async fn insert(&self, partner: Partner) -> Result<(), StoreError> {
-        self.run(move |connection, attempt| {
+        self.write(move |connection, attempt| {
             let insert = diesel::insert_into(partners::table).values(PartnerRow::from(&partner));
             // The id is new, so on a second attempt a row that exists already is the first one's.
             match attempt {
@@ -24,7 +24,7 @@ impl PartnerRepository for PostgresStore {
 
     async fn list(&self) -> Result<Vec<Partner>, StoreError> {
         let rows: Vec<PartnerRow> = self
-            .run(|connection, _| {
+            .read(|connection| {
                 let query = partners::table.select(PartnerRow::as_select());
                 query.order((partners::created_at, partners::partner_id)).load(connection)
             })
@@ -35,7 +35,7 @@ impl PartnerRepository for PostgresStore {
     async fn set_disabled(&self, id: PartnerId, disabled_at: Option<Timestamp>) -> Result<Option<Partner>, StoreError> {
         let disabled_at = disabled_at.map(Timestamp::to_datetime);
         let row: Option<PartnerRow> = self
-            .run(move |connection, _| {
+            .write(move |connection, _| {
                 let partner = partners::table.find(id.uuid());
                 // The second is the first time again where there was one, so a repetition changes nothing.
                 let disable = diesel::update(

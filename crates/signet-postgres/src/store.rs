@@ -15,7 +15,8 @@ use crate::{
 /// What a [`PostgresStore`] may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresOptions {
-    /// How many threads there are, and connections: one each.
+    /// How many threads read, with a connection each. One more writes: what one thread commits together, two would
+    /// commit half by half, waiting for each other at the counters of the partners.
     pub threads: usize,
     /// How many requests of one kind may wait for a thread.
     pub queue: usize,
@@ -27,10 +28,10 @@ pub struct PostgresOptions {
 }
 
 impl Default for PostgresOptions {
-    /// Four threads, 1,024 waiting requests, 1.8 seconds (the service promises an answer within two), prepared
+    /// Two threads, 1,024 waiting requests, 1.8 seconds (the service promises an answer within two), prepared
     /// statements.
     fn default() -> Self {
-        Self { threads: 4, queue: 1024, deadline: Duration::from_millis(1800), statement_cache: true }
+        Self { threads: 2, queue: 1024, deadline: Duration::from_millis(1800), statement_cache: true }
     }
 }
 
@@ -48,7 +49,8 @@ pub enum ConnectError {
 /// The ports on a Postgres database. Clones share the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
-    turn: Turn<Arc<Pool>>,
+    reads: Turn<Arc<Pool>>,
+    writes: Turn<Arc<Pool>>,
     pool: Arc<Pool>,
     pub(crate) lanes: Lanes,
 }
@@ -69,12 +71,13 @@ impl PostgresStore {
     pub fn connect(url: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
         let url = ConnectionUrl::parse(url)?;
         let threads = options.threads.max(1);
-        let size = u32::try_from(threads).unwrap_or(u32::MAX);
+        let size = u32::try_from(threads + 1).unwrap_or(u32::MAX);
         let pool = Arc::new(Pool::start(url, size, options.deadline, options.statement_cache));
         let limits = Limits { threads, queue: options.queue, deadline: options.deadline };
-        let turn = Turn::start("postgres", limits, Arc::clone(&pool))?;
-        let lanes = Lanes::new(&turn);
-        Ok(Self { turn, pool, lanes })
+        let reads = Turn::start("postgres-read", limits, Arc::clone(&pool))?;
+        let writes = Turn::start("postgres-write", Limits { threads: 1, ..limits }, Arc::clone(&pool))?;
+        let lanes = Lanes::new(&reads, &writes);
+        Ok(Self { reads, writes, pool, lanes })
     }
 
     /// Applies the migrations that the database lacks, on a connection of its own and without a deadline, and returns
@@ -88,7 +91,7 @@ impl PostgresStore {
 
     /// Succeeds where the database answers, can be written to and lacks no migration.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.run(|connection, _| migrations::check(connection)).await?.map_err(unavailable)
+        self.read(migrations::check).await?.map_err(unavailable)
     }
 
     /// How many connections there are at this moment.
@@ -97,12 +100,21 @@ impl PostgresStore {
         self.pool.state()
     }
 
-    /// Does the job on one of the threads. It is done again where the connection is lost, so it must be harmless twice.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Does the job on a thread that reads. It is done again where the connection is lost.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        mut job: impl FnMut(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.reads.run(move |pool: &Arc<Pool>| pool.run(|connection, _| job(connection))).await.map_err(refusal)?
+    }
+
+    /// Does the job on the thread that writes. It is done again where the connection is lost, so it must be harmless
+    /// twice.
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.turn.run(move |pool: &Arc<Pool>| pool.run(job)).await.map_err(refusal)?
+        self.writes.run(move |pool: &Arc<Pool>| pool.run(job)).await.map_err(refusal)?
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(turn: &Turn<Arc<Pool>>) -> Self {
-        Self { finds: turn.lane(), registrations: turn.lane(), replacements: turn.lane() }
+    pub(crate) fn new(reads: &Turn<Arc<Pool>>, writes: &Turn<Arc<Pool>>) -> Self {
+        Self { finds: reads.lane(), registrations: writes.lane(), replacements: writes.lane() }
     }
 }
 
@@ -52,7 +52,7 @@ impl UserRepository for PostgresStore {
     }
 
     async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
-        self.run(move |connection, _| list::list_users(connection, partner_id, page)).await?
+        self.read(move |connection| list::list_users(connection, partner_id, page)).await?
     }
 }
 

@@ -58,7 +58,7 @@ async fn a_restart_that_nobody_saw_fails_no_request() {
     let database = Database::on(&server).await;
     works(&database).await;
     let state = database.store.pool_state();
-    assert_eq!((state.connections, state.limit), (4, 4));
+    assert_eq!(state.connections, state.limit);
     for _ in 0..2 {
         server.stop();
         server.start();

@@ -50,6 +50,18 @@ impl<'a, V> Fields<'a, V> {
     }
 }
 
+/// What was read from two places of a request, or what is wrong with both.
+pub(crate) fn both<A, B>(one: Result<A, Failure>, other: Result<B, Failure>) -> Result<(A, B), Failure> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(mut one), Err(other)) if one.code == other.code => {
+            one.details.extend(other.details);
+            Err(one)
+        }
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+    }
+}
+
 /// Reads a JSON string.
 pub(crate) fn text<T>(parse: impl FnOnce(&str) -> Result<T, Invalid>) -> impl FnOnce(Value) -> Result<T, Invalid> {
     move |value| match value {

@@ -79,6 +79,7 @@ fn complete(components: &mut Components) {
     components.schemas.insert(AuditEntryBody::name().into_owned(), AuditEntryBody::schema());
     components.schemas.insert(CursorPagination::name().into_owned(), CursorPagination::schema());
     components.schemas.insert("FieldChange".to_owned(), schemas::field_change());
+    components.schemas.insert("MetadataValue".to_owned(), schemas::metadata_value());
     components.schemas.insert("Error".to_owned(), schemas::refusal());
     components.headers.insert("RequestId".to_owned(), responses::request_id_header());
     components.responses.extend(responses::shared());

@@ -5,7 +5,7 @@ use signet_domain::{Action, EmailAddress, Metadata, Name, Status, ports::Page};
 use utoipa::openapi::{
     Object, ObjectBuilder, Ref, RefOr, Required, Schema, SchemaFormat, Type,
     path::{Parameter, ParameterBuilder, ParameterIn},
-    schema::{AdditionalProperties, ArrayBuilder, SchemaType},
+    schema::{AdditionalProperties, AnyOfBuilder, ArrayBuilder, SchemaType},
 };
 
 use super::examples;
@@ -109,15 +109,12 @@ pub(crate) fn inactive() -> Object {
 }
 
 pub(crate) fn metadata() -> Object {
-    let name = string("A key.").min_length(Some(1)).max_length(Some(Metadata::MAX_KEY_CHARS)).build();
+    let name = text_without_nul("A key.").min_length(Some(1)).max_length(Some(Metadata::MAX_KEY_CHARS));
     ObjectBuilder::new()
         .schema_type(Type::Object)
-        .description(Some(
-            "What the partner notes about the user: at most 50 keys, 16 KiB as compact JSON, 8 levels deep. Numbers are \
-             64-bit integers or double precision; others are refused.",
-        ))
-        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-        .property_names(Some(Schema::Object(name)))
+        .description(Some("What the partner notes about the user: at most 16 KiB as compact JSON, 8 levels deep."))
+        .property_names(Some(name))
+        .additional_properties(Some(reference("MetadataValue")))
         .max_properties(Some(Metadata::MAX_KEYS))
         .examples([examples::metadata()])
         .build()
@@ -130,9 +127,35 @@ pub(crate) fn metadata_patch() -> Object {
             "A JSON Merge Patch (RFC 7396): `null` deletes a key, an object is merged, all else replaces. The result must \
              keep the limits of the metadata.",
         ))
-        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .property_names(Some(text_without_nul("A key.")))
+        .additional_properties(Some(reference("MetadataValue")))
         .examples([examples::metadata()])
         .build()
+}
+
+/// What metadata is made of.
+pub(crate) fn metadata_value() -> RefOr<Schema> {
+    let of = |kind: Type| ObjectBuilder::new().schema_type(kind);
+    AnyOfBuilder::new()
+        .description(Some("Any JSON value without U+0000."))
+        .item(of(Type::Null))
+        .item(of(Type::Boolean))
+        .item(
+            of(Type::Number)
+                .description(Some("A 64-bit integer or a double; what is neither is refused, not rounded.")),
+        )
+        .item(text_without_nul("A text."))
+        .item(array_of(reference("MetadataValue")))
+        .item(
+            of(Type::Object)
+                .property_names(Some(text_without_nul("A key.")))
+                .additional_properties(Some(reference("MetadataValue"))),
+        )
+        .into()
+}
+
+fn text_without_nul(description: &str) -> ObjectBuilder {
+    string(description).pattern(Some(r"^[^\u0000]*$"))
 }
 
 pub(crate) fn registered_at() -> Object {

@@ -16,7 +16,7 @@ use crate::{
     body,
     envelope::{Answer, success},
     error::{Code, Failure},
-    fields::{object, text},
+    fields::{both, object, text},
     json,
     openapi::{examples, responses::Documented, schemas},
 };
@@ -37,8 +37,8 @@ const MESSAGE: &str = "User registered successfully.";
     responses(Responses)
 )]
 pub(crate) async fn register_user(call: Call<'_>) -> Answer {
-    call.query().finish(Some(()))?;
-    let new = read(&body::read(call.exchange).await?)?;
+    let body = body::read(call.exchange).await?;
+    let ((), new) = both(call.query().finish(Some(())), read(&body))?;
     let user = call.api().register_user.execute(&call.request, new).await?;
     let mut response = success(StatusCode::CREATED, Some(MESSAGE), &UserBody::from(&user))?;
     let location = format!("{BASE}/get-user?userId={}", user.id);

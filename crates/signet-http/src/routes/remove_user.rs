@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
-use signet_domain::{Invalid, Status, Timestamp, UserId};
+use signet_domain::{Status, Timestamp, UserId};
 use utoipa::{
     IntoParams, IntoResponses, PartialSchema, ToSchema,
     openapi::{
@@ -16,7 +16,7 @@ use crate::{
     body,
     envelope::{Answer, success},
     error::{Code, Detail, Failure},
-    fields::{Fields, text, word},
+    fields::{Fields, both, text, word},
     json,
     openapi::{examples, responses::Documented, schemas},
 };
@@ -57,20 +57,26 @@ pub(crate) async fn remove_user(call: Call<'_>) -> Answer {
     success(StatusCode::OK, Some(MESSAGE), &RemovedUserBody { user_id, status: Status::Inactive, removed_at })
 }
 
-fn read(mut query: Fields<'_, Cow<'_, str>>, body: &[u8]) -> Result<UserId, Failure> {
-    let in_query = query.optional("userId", word(UserId::parse));
-    query.finish(Some(()))?;
-    let mut in_body = None;
-    if !body.is_empty() {
-        let mut fields = json::members(body)?;
-        in_body = fields.optional("userId", text(UserId::parse));
-        fields.finish(Some(()))?;
-    }
-    match (in_query, in_body) {
+fn read(query: Fields<'_, Cow<'_, str>>, body: &[u8]) -> Result<UserId, Failure> {
+    match both(read_query(query), read_body(body))? {
         (Some(one), Some(other)) if one != other => Err("must be the same in the body and in the query"),
         (one, other) => one.or(other).ok_or("is required"),
     }
-    .map_err(|rule| Failure::validation(vec![Detail::invalid("userId", &Invalid::new(rule))]))
+    .map_err(|rule| Failure::validation(vec![Detail::new("userId", rule)]))
+}
+
+fn read_query(mut query: Fields<'_, Cow<'_, str>>) -> Result<Option<UserId>, Failure> {
+    let user_id = query.optional("userId", word(UserId::parse));
+    query.finish(Some(user_id))
+}
+
+fn read_body(body: &[u8]) -> Result<Option<UserId>, Failure> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = json::members(body)?;
+    let user_id = fields.required("userId", text(UserId::parse));
+    fields.finish(user_id).map(Some)
 }
 
 struct UserReferenceBody;

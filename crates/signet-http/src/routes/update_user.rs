@@ -12,7 +12,7 @@ use crate::{
     body,
     envelope::{Answer, success},
     error::{Code, Failure},
-    fields::{object, text},
+    fields::{both, object, text},
     json,
     openapi::{examples, responses::Documented, schemas},
 };
@@ -37,8 +37,8 @@ const MESSAGE: &str = "User updated successfully.";
     responses(Responses)
 )]
 pub(crate) async fn update_user(call: Call<'_>) -> Answer {
-    call.query().finish(Some(()))?;
-    let (user_id, patch) = read(&body::read(call.exchange).await?)?;
+    let body = body::read(call.exchange).await?;
+    let ((), (user_id, patch)) = both(call.query().finish(Some(())), read(&body))?;
     let user = call.api().update_user.execute(&call.request, user_id, &patch).await?;
     success(StatusCode::OK, Some(MESSAGE), &UserBody::from(&user))
 }

@@ -131,8 +131,11 @@ async fn a_query_is_read_strictly() {
     }
     for (method, path) in [("POST", "/register-user"), ("PATCH", "/update-user"), ("DELETE", "/remove-user")] {
         let reply = world.call(method, &format!("{path}?dryRun=true"), json!({"userId": USER})).await;
-        assert_eq!((reply.code(), reply.blamed()), ("validation_failed", vec!["dryRun"]), "{path}");
+        assert_eq!(reply.code(), "validation_failed", "{path}");
+        assert!(reply.blamed().contains(&"dryRun"), "{path}");
     }
+    let reply = world.call("DELETE", "/remove-user?a=1&userId=x", json!({"b": 1})).await;
+    assert_eq!(reply.blamed(), ["userId", "a", "userId", "b"], "both places");
 }
 
 #[actix_web::test]

@@ -109,11 +109,10 @@ pub(crate) fn inactive() -> Object {
 }
 
 pub(crate) fn metadata() -> Object {
-    let name = text_without_nul("A key.").min_length(Some(1)).max_length(Some(Metadata::MAX_KEY_CHARS));
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some("What the partner notes about the user: at most 16 KiB as compact JSON, 8 levels deep."))
-        .property_names(Some(name))
+        .property_names(Some(metadata_key()))
         .additional_properties(Some(reference("MetadataValue")))
         .max_properties(Some(Metadata::MAX_KEYS))
         .examples([examples::metadata()])
@@ -127,7 +126,7 @@ pub(crate) fn metadata_patch() -> Object {
             "A JSON Merge Patch (RFC 7396): `null` deletes a key, an object is merged, all else replaces. The result must \
              keep the limits of the metadata.",
         ))
-        .property_names(Some(text_without_nul("A key.")))
+        .property_names(Some(metadata_key()))
         .additional_properties(Some(reference("MetadataValue")))
         .examples([examples::metadata()])
         .build()
@@ -152,6 +151,10 @@ pub(crate) fn metadata_value() -> RefOr<Schema> {
                 .additional_properties(Some(reference("MetadataValue"))),
         )
         .into()
+}
+
+fn metadata_key() -> ObjectBuilder {
+    text_without_nul("A key.").min_length(Some(1)).max_length(Some(Metadata::MAX_KEY_CHARS))
 }
 
 fn text_without_nul(description: &str) -> ObjectBuilder {

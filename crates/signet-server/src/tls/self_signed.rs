@@ -20,7 +20,11 @@ const YEARS: i32 = 10;
 /// The certificate for `localhost` in `directory`; made there at `now` unless it exists. Its key is readable by the
 /// owner alone.
 pub(crate) fn ensure(directory: &Path, now: Timestamp) -> Result<CertificateFiles, TlsError> {
-    fs::create_dir_all(directory).map_err(|error| TlsError::file(directory, error))?;
+    // The last part of the path only: what lies above it is somebody's decision, or a typing error.
+    match fs::create_dir(directory) {
+        Err(error) if !directory.is_dir() => return Err(TlsError::file(directory, error)),
+        _ => {}
+    }
     let files = CertificateFiles { certificate: directory.join("localhost.crt"), key: directory.join("localhost.key") };
     if !(files.certificate.exists() && files.key.exists()) {
         // Two servers that start at the same time must not mix the certificate of one with the key of the other.
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_that_does_not_fit_is_refused_without_showing_it() {
+    fn what_cannot_work_is_refused_without_showing_it() {
         let directory = tempfile::tempdir().expect("a directory");
         let one = ensure(&directory.path().join("one"), now()).expect("made");
         let other = ensure(&directory.path().join("other"), now()).expect("made");
@@ -117,6 +121,8 @@ mod tests {
         let swapped = CertificateFiles { certificate: one.key.clone(), key: one.certificate };
         let error = load(&swapped).expect_err("swapped").to_string();
         assert!(error.ends_with("there is no PEM certificate in it"), "{error}");
+        let lost = directory.path().join("no").join("such");
+        assert!(ensure(&lost, now()).is_err() && !directory.path().join("no").exists());
         let missing = CertificateFiles { certificate: directory.path().join("none"), key: one.key };
         assert!(load(&missing).expect_err("missing").to_string().contains("No such file"));
     }

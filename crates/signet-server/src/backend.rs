@@ -1,0 +1,172 @@
+//! The composition root of the databases: the only place that knows both.
+
+use std::{sync::Arc, time::Duration};
+
+use signet_domain::ports::{ApiKeyRepository, AuditTrail, PartnerRepository, StoreError, UserRepository};
+use signet_postgres::{ConnectError, PostgresOptions, PostgresStore};
+use signet_sqlite::{SqliteOptions, SqliteStore};
+use tokio::time::{Instant, sleep};
+
+use crate::{cli::DatabaseUrl, error::Failure};
+
+/// How long to leave a database alone that was not there.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// The ports on the database that was asked for. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Backend {
+    pub(crate) users: Arc<dyn UserRepository>,
+    pub(crate) audit: Arc<dyn AuditTrail>,
+    pub(crate) keys: Arc<dyn ApiKeyRepository>,
+    pub(crate) partners: Arc<dyn PartnerRepository>,
+    store: Store,
+}
+
+/// The same database, for what is not a port.
+#[derive(Debug, Clone)]
+enum Store {
+    Postgres(PostgresStore),
+    Sqlite(SqliteStore),
+}
+
+/// What a database may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BackendOptions {
+    /// How many threads work on it; `None` leaves that to the adapter.
+    pub(crate) threads: Option<u16>,
+    /// Whether Postgres keeps prepared statements.
+    pub(crate) statement_cache: bool,
+}
+
+/// How many connections there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connections {
+    /// All that are open.
+    pub(crate) open: u32,
+    /// Those of them that wait for work.
+    pub(crate) idle: u32,
+}
+
+impl Backend {
+    /// Blocks while a file of `SQLite` is opened. A Postgres need not be there yet.
+    pub(crate) fn open(url: &DatabaseUrl, options: BackendOptions) -> Result<Self, Failure> {
+        match url {
+            DatabaseUrl::Postgres(url) => {
+                let mut postgres =
+                    PostgresOptions { statement_cache: options.statement_cache, ..PostgresOptions::default() };
+                if let Some(threads) = options.threads {
+                    postgres.threads = usize::from(threads);
+                }
+                let store = PostgresStore::connect(url, postgres).map_err(|error| match error {
+                    ConnectError::Url(error) => Failure::Usage(format!("--database-url: {error}")),
+                    error @ ConnectError::Threads(_) => Failure::Runtime(error.to_string()),
+                })?;
+                Ok(Self::new(Arc::new(store.clone()), Store::Postgres(store)))
+            }
+            DatabaseUrl::Sqlite(path) => {
+                let mut sqlite = SqliteOptions::default();
+                if let Some(threads) = options.threads {
+                    sqlite.readers = u32::from(threads);
+                }
+                let store = SqliteStore::open(path, sqlite).map_err(|error| Failure::Runtime(error.to_string()))?;
+                Ok(Self::new(Arc::new(store.clone()), Store::Sqlite(store)))
+            }
+        }
+    }
+
+    fn new<S>(ports: Arc<S>, store: Store) -> Self
+    where
+        S: UserRepository + AuditTrail + ApiKeyRepository + PartnerRepository + 'static,
+    {
+        Self { users: ports.clone(), audit: ports.clone(), keys: ports.clone(), partners: ports, store }
+    }
+
+    /// Applies the migrations that the database lacks and returns how many they were.
+    pub(crate) async fn migrate(&self) -> Result<usize, StoreError> {
+        match &self.store {
+            Store::Postgres(store) => store.migrate().await,
+            Store::Sqlite(store) => store.migrate().await,
+        }
+    }
+
+    /// Succeeds where the database can do its work and lacks no migration.
+    pub(crate) async fn ready(&self) -> Result<(), StoreError> {
+        match &self.store {
+            Store::Postgres(store) => store.ready().await,
+            Store::Sqlite(store) => store.ready().await,
+        }
+    }
+
+    /// The connections of this moment.
+    pub(crate) fn connections(&self) -> Connections {
+        match &self.store {
+            Store::Postgres(store) => {
+                let state = store.pool_state();
+                Connections { open: state.connections, idle: state.idle }
+            }
+            Store::Sqlite(store) => {
+                let state = store.pool_state();
+                Connections { open: state.connections, idle: state.idle }
+            }
+        }
+    }
+
+    /// Makes the database fit for work: migrated where `migrate` says so, else found complete. Returns how many
+    /// migrations were applied. A database that is away is given `patience` to come.
+    pub(crate) async fn prepare(&self, migrate: bool, patience: Duration) -> Result<usize, StoreError> {
+        let deadline = Instant::now() + patience;
+        let mut told = false;
+        loop {
+            let prepared = if migrate { self.migrate().await } else { self.ready().await.map(|()| 0) };
+            match prepared {
+                Err(StoreError::Unavailable { reason }) if Instant::now() + RETRY_AFTER < deadline => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(reason, "waiting for the database");
+                    }
+                    sleep(RETRY_AFTER).await;
+                }
+                prepared => return prepared,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: BackendOptions = BackendOptions { threads: Some(1), statement_cache: true };
+
+    #[tokio::test]
+    async fn a_database_is_migrated_once_or_found_incomplete() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}/signet.db", directory.path().display()).parse().expect("a URL");
+        let backend = Backend::open(&url, OPTIONS).expect("opened");
+        let lacking = backend.prepare(false, Duration::ZERO).await;
+        assert!(matches!(lacking, Err(StoreError::Unavailable { .. })), "{lacking:?}");
+        let applied = backend.prepare(true, Duration::ZERO).await.expect("migrated");
+        assert!(applied > 0);
+        assert_eq!(backend.prepare(true, Duration::ZERO).await, Ok(0));
+        assert_eq!(backend.prepare(false, Duration::ZERO).await, Ok(0));
+        assert_eq!(backend.connections(), Connections { open: 2, idle: 2 });
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_is_waited_for_as_long_as_was_said() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("an address");
+        let url = format!("postgres://signet:s3cret@{nobody}/signet").parse().expect("a URL");
+        let backend = Backend::open(&url, OPTIONS).expect("made");
+        let began = Instant::now();
+        let gone = backend.prepare(true, Duration::from_secs(1)).await.expect_err("nobody is there");
+        assert!(matches!(gone, StoreError::Unavailable { .. }) && !gone.to_string().contains("s3cret"), "{gone}");
+        let waited = began.elapsed();
+        assert!(waited >= Duration::from_millis(500) && waited < Duration::from_secs(10), "{waited:?}");
+    }
+
+    #[test]
+    fn a_url_that_makes_no_sense_is_the_fault_of_its_option() {
+        let url = "postgres://signet:s3%cret@localhost/signet".parse().expect("a URL of Postgres");
+        let Err(Failure::Usage(line)) = Backend::open(&url, OPTIONS) else { panic!("opened") };
+        assert!(line.starts_with("--database-url: ") && !line.contains("cret@"), "{line}");
+    }
+}

@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+use clap::{ArgAction, Args, builder::BoolishValueParser};
+
+use super::{values, values::DatabaseUrl};
+use crate::{
+    backend::{Backend, BackendOptions},
+    error::Failure,
+};
+
+/// Which database a command works on, and how.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct DatabaseArgs {
+    #[command(flatten)]
+    pub(crate) place: DatabasePlace,
+
+    /// Apply no migrations; fail where the database lacks one
+    #[arg(long, env = "SIGNET_NO_MIGRATE", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(crate) no_migrate: bool,
+}
+
+/// Which database, without the question who migrates it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct DatabasePlace {
+    /// Where the data is: sqlite:// and a path, or a PostgreSQL URI (several hosts, Unix sockets and sslmode work)
+    #[arg(long, env = "SIGNET_DATABASE_URL", hide_env_values = true)]
+    #[arg(value_name = "URL", default_value = "sqlite://signet.db")]
+    pub(crate) database_url: DatabaseUrl,
+
+    /// For how long to wait for a database that cannot be reached at start
+    #[arg(long, env = "SIGNET_WAIT_FOR_DATABASE", hide_env_values = true)]
+    #[arg(value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    pub(crate) wait_for_database: Duration,
+
+    /// Whether PostgreSQL keeps prepared statements; "off" behind PgBouncer in transaction mode
+    #[arg(long, env = "SIGNET_POSTGRES_STATEMENT_CACHE", hide_env_values = true)]
+    #[arg(value_name = "on|off", default_value = "on", hide_possible_values = true)]
+    #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub(crate) postgres_statement_cache: bool,
+}
+
+impl DatabaseArgs {
+    /// Opens the database and makes it fit for work.
+    pub(crate) async fn open(&self, threads: Option<u16>) -> Result<Backend, Failure> {
+        let backend = self.place.open(threads)?;
+        let applied = backend.prepare(!self.no_migrate, self.place.wait_for_database).await?;
+        if applied > 0 {
+            tracing::info!(applied, "migrations applied");
+        }
+        Ok(backend)
+    }
+
+    /// For a command that asks one thing after the other.
+    pub(super) async fn open_small(&self) -> Result<Backend, Failure> {
+        self.open(Some(1)).await
+    }
+}
+
+impl DatabasePlace {
+    pub(super) fn open(&self, threads: Option<u16>) -> Result<Backend, Failure> {
+        Backend::open(&self.database_url, BackendOptions { threads, statement_cache: self.postgres_statement_cache })
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line: one command a file.
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of commands and options are their help, which shows markup as it is"
+)]
+
+mod database;
+mod key;
+mod migrate;
+mod openapi;
+mod partner;
+mod print;
+mod serve;
+mod usage;
+mod values;
+
+use std::{ffi::OsString, io, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use database::DatabaseArgs;
+pub(crate) use serve::ServeArgs;
+pub(crate) use values::{DatabaseUrl, RateLimitArg, TlsArg};
+
+use crate::{error::Failure, server};
+
+/// Signet Partner Management: users, their status and their audit trail, for business partners.
+#[derive(Debug, Parser)]
+#[command(name = "signet", version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<ServeArgs>),
+    Migrate(migrate::MigrateArgs),
+    Partner(partner::PartnerArgs),
+    Key(key::KeyArgs),
+    Openapi(openapi::OpenapiArgs),
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Serve(args) => server::run(*args),
+            Self::Migrate(args) => block_on(args.run()),
+            Self::Partner(args) => block_on(args.run()),
+            Self::Key(args) => block_on(args.run()),
+            Self::Openapi(args) => args.run(),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let done = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command.run(),
+        Err(error) => match usage::line(&error) {
+            Some(line) => Err(Failure::Usage(line)),
+            None => return print_help(&error),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // A closed stderr is no reason to panic.
+            let _ = io::Write::write_all(&mut io::stderr(), format!("error: {failure}\n").as_bytes());
+            ExitCode::from(match failure {
+                Failure::Usage(_) => 2,
+                Failure::Runtime(_) => 1,
+            })
+        }
+    }
+}
+
+/// Help and version that were asked for, and the help for whoever gave no command.
+fn print_help(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::runtime("cannot start the runtime", error))?;
+    let done = runtime.block_on(work);
+    // A thread that hangs on a frozen database must not keep the process.
+    runtime.shutdown_background();
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_a_variable_and_a_help_text() {
+        fn check(command: &clap::Command) {
+            for option in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+                let name = format!("{} --{}", command.get_name(), option.get_long().expect("filtered"));
+                if matches!(option.get_id().as_str(), "help" | "version") {
+                    continue;
+                }
+                let variable = option.get_env().unwrap_or_else(|| panic!("{name} has no variable"));
+                assert!(variable.to_str().is_some_and(|variable| variable.starts_with("SIGNET_")), "{name}");
+                assert!(option.get_help().is_some(), "{name} has no help");
+                assert!(option.is_hide_env_values_set(), "{name} would show the variable's value");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Cli::command();
+        command.build();
+        check(&command);
+    }
+}

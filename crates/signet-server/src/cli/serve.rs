@@ -1,0 +1,145 @@
+use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, builder::BoolishValueParser};
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    DatabaseArgs, RateLimitArg, TlsArg,
+    values::{self, address, duration, network},
+};
+use crate::{error::Failure, telemetry::LogFormat};
+
+/// Serve the API
+///
+/// Without options: https://localhost:4401 with a self-signed certificate, and the data in signet.db in the current
+/// directory. On SIGTERM and SIGINT, readiness fails first, then no more connections are accepted and every accepted
+/// request is answered; a second signal ends the process at once.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Listeners")]
+pub(crate) struct ServeArgs {
+    /// The address of the API; port 0 takes a free one, which the log tells
+    #[arg(long, env = "SIGNET_LISTEN", hide_env_values = true)]
+    #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:4401", value_parser = address)]
+    pub(crate) listen: SocketAddr,
+
+    /// How the API is encrypted: self-signed (a certificate for localhost that is made once and kept), off, or two PEM
+    /// files CERT,KEY, which are read again when they change
+    #[arg(long, env = "SIGNET_TLS", hide_env_values = true, value_name = "TLS", default_value = "self-signed")]
+    pub(crate) tls: TlsArg,
+
+    /// Where the self-signed certificate is kept [default: signet-tls next to the SQLite file, or in the current
+    /// directory]
+    #[arg(long, env = "SIGNET_TLS_DIR", hide_env_values = true, value_name = "DIRECTORY")]
+    pub(crate) tls_dir: Option<PathBuf>,
+
+    /// Allow --tls off on an address that is not loopback, because a proxy in front terminates TLS
+    #[arg(long, env = "SIGNET_TLS_TERMINATED_BY_PROXY", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(crate) tls_terminated_by_proxy: bool,
+
+    /// A network whose X-Forwarded-For is believed; may be repeated, or a list with commas
+    #[arg(long, env = "SIGNET_TRUSTED_PROXY", hide_env_values = true)]
+    #[arg(value_name = "CIDR", value_parser = network, value_delimiter = ',')]
+    pub(crate) trusted_proxy: Vec<IpNet>,
+
+    /// The address of /livez, /readyz and /metrics: plain HTTP, for machines
+    #[arg(long, env = "SIGNET_MANAGEMENT_LISTEN", hide_env_values = true)]
+    #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:4402", value_parser = address)]
+    pub(crate) management_listen: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+
+    /// How many threads, with a connection each, work on the database [default: 4 for PostgreSQL; 2 that read and one
+    /// more that writes for SQLite]
+    #[arg(long, env = "SIGNET_DATABASE_THREADS", hide_env_values = true, value_name = "N", help_heading = "Database")]
+    pub(crate) database_threads: Option<NonZeroU16>,
+
+    /// Create a partner and a key where there are none, and print how to use them
+    #[arg(long, env = "SIGNET_DEMO", hide_env_values = true, help_heading = "Database")]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(crate) demo: bool,
+
+    /// How many threads answer requests [default: one for each core]
+    #[arg(long, env = "SIGNET_WORKERS", hide_env_values = true, value_name = "N", help_heading = "Limits")]
+    pub(crate) workers: Option<NonZeroU16>,
+
+    /// How many connections may be open at once
+    #[arg(long, env = "SIGNET_MAX_CONNECTIONS", hide_env_values = true, help_heading = "Limits")]
+    #[arg(value_name = "N", default_value = "10000")]
+    pub(crate) max_connections: NonZeroU16,
+
+    /// How many requests a partner may make per second, with a burst after a colon: 100 or 100:500 [default: any]
+    #[arg(long, env = "SIGNET_RATE_LIMIT", hide_env_values = true, value_name = "RATE", help_heading = "Limits")]
+    pub(crate) rate_limit: Option<RateLimitArg>,
+
+    /// For how long to answer on after a stop signal while readiness fails, so that load balancers notice
+    #[arg(long, env = "SIGNET_SHUTDOWN_DELAY", hide_env_values = true, help_heading = "Shutdown")]
+    #[arg(value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub(crate) shutdown_delay: Duration,
+
+    /// For how long accepted requests are waited for after that
+    #[arg(long, env = "SIGNET_DRAIN_TIMEOUT", hide_env_values = true, help_heading = "Shutdown")]
+    #[arg(value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+
+    /// How log lines look; they go to stderr
+    #[arg(long, env = "SIGNET_LOG_FORMAT", hide_env_values = true, help_heading = "Log")]
+    #[arg(value_name = "FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged: a level (error, warn, info, debug, trace) or target=level, with commas
+    #[arg(long, env = "SIGNET_LOG", hide_env_values = true, help_heading = "Log")]
+    #[arg(value_name = "FILTER", default_value = "info,actix_server=warn", value_parser = values::filter)]
+    pub(crate) log: EnvFilter,
+}
+
+impl ServeArgs {
+    /// The rules that span more than one option.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.tls == TlsArg::Off && !self.listen.ip().is_loopback() && !self.tls_terminated_by_proxy {
+            return Err(Failure::Usage(
+                "--tls off: plain HTTP would show API keys to the network; add --tls-terminated-by-proxy if a proxy in \
+                 front encrypts, or listen on a loopback address"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn parse(arguments: &[&str]) -> ServeArgs {
+        Alone::try_parse_from([&["serve"], arguments].concat()).map(|alone| alone.serve).expect("valid")
+    }
+
+    #[test]
+    fn plain_http_leaves_the_machine_only_when_told_so() {
+        assert!(parse(&[]).check().is_ok());
+        assert!(parse(&["--tls", "off"]).check().is_ok());
+        assert!(parse(&["--tls", "off", "--listen", "[::1]:0"]).check().is_ok());
+        assert!(parse(&["--listen", "0.0.0.0:0"]).check().is_ok());
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
+            assert!(parse(&["--tls", "off", "--listen", address]).check().is_err(), "{address}");
+            parse(&["--tls", "off", "--listen", address, "--tls-terminated-by-proxy"]).check().expect("asked for");
+        }
+    }
+
+    #[test]
+    fn lists_take_commas_and_repetition() {
+        let args = parse(&["--trusted-proxy", "10.0.0.0/8,192.0.2.7", "--trusted-proxy", "fd00::/8"]);
+        assert_eq!(args.trusted_proxy.len(), 3);
+    }
+}

@@ -1,0 +1,169 @@
+//! What the options mean.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+
+use crate::tls::CertificateFiles;
+
+/// Where the data is. Its `Debug` shows no password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum DatabaseUrl {
+    /// `sqlite://` and a path.
+    Sqlite(String),
+    /// A connection URI of libpq.
+    Postgres(String),
+}
+
+impl DatabaseUrl {
+    /// The directory of the SQLite file, or the current one: where the service keeps other files of its own.
+    pub(crate) fn directory(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(url) => {
+                let path = Path::new(url.strip_prefix("sqlite://").unwrap_or(url));
+                path.parent().map(Path::to_owned).unwrap_or_default()
+            }
+            Self::Postgres(_) => PathBuf::new(),
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Ok(Self::Postgres(text.to_owned()))
+        } else if text.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty()) {
+            Ok(Self::Sqlite(text.to_owned()))
+        } else {
+            Err("must start with sqlite:// (and a path) or postgres://")
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Sqlite(_) => "Sqlite(..)",
+            Self::Postgres(_) => "Postgres(..)",
+        })
+    }
+}
+
+/// How connections are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TlsArg {
+    /// With a certificate for localhost that is made once.
+    SelfSigned,
+    /// Not at all.
+    Off,
+    /// With a certificate of one's own.
+    Files(CertificateFiles),
+}
+
+impl FromStr for TlsArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "self-signed" => Ok(Self::SelfSigned),
+            "off" => Ok(Self::Off),
+            _ => match text.split_once(',') {
+                Some((certificate, key)) if !certificate.is_empty() && !key.is_empty() => {
+                    Ok(Self::Files(CertificateFiles { certificate: certificate.into(), key: key.into() }))
+                }
+                _ => Err("must be self-signed, off or CERT,KEY (two PEM files)"),
+            },
+        }
+    }
+}
+
+/// How many requests a partner may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateLimitArg {
+    pub(crate) per_second: NonZeroU32,
+    pub(crate) burst: NonZeroU32,
+}
+
+impl FromStr for RateLimitArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (rate, burst) = text.split_once(':').unwrap_or((text, text));
+        match (rate.parse(), burst.parse()) {
+            (Ok(per_second), Ok(burst)) => Ok(Self { per_second, burst }),
+            _ => Err("must be requests per second, such as 100, or with a burst after a colon, such as 100:500"),
+        }
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_error| "must be an IP address and a port, such as 127.0.0.1:4401 or [::1]:4401")
+}
+
+pub(super) fn network(text: &str) -> Result<IpNet, &'static str> {
+    let network = text.parse().or_else(|_error| text.parse::<IpAddr>().map(IpNet::from));
+    network.map_err(|_error| "must be a network or an address, such as 10.0.0.0/8, 192.0.2.7 or fd00::/8")
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_error| "must be a duration with a unit, such as 30s, 5m, 12h or 90d")
+}
+
+pub(super) fn lifetime(text: &str) -> Result<Duration, &'static str> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing, such as 90d"),
+        lifetime => Ok(lifetime),
+    }
+}
+
+pub(super) fn filter(text: &str) -> Result<EnvFilter, &'static str> {
+    EnvFilter::try_new(text).map_err(|_error| "must be a level (error, warn, info, debug, trace) or target=level,…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_known_by_its_scheme_and_shows_no_password() {
+        let url: DatabaseUrl = "postgres://u:s3cret@h/d".parse().expect("valid");
+        assert_eq!(format!("{url:?}"), "Postgres(..)");
+        assert_eq!(url.directory(), Path::new(""));
+        for (url, directory) in [
+            ("sqlite://signet.db", ""),
+            ("sqlite:///var/lib/signet/signet.db", "/var/lib/signet"),
+            ("sqlite://data/signet.db", "data"),
+        ] {
+            assert_eq!(url.parse::<DatabaseUrl>().expect("valid").directory(), Path::new(directory), "{url}");
+        }
+        for bad in ["", "signet.db", "sqlite:signet.db", "sqlite://", "mysql://h/d", "postgres:h"] {
+            assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_and_networks_are_read_as_they_are_written() {
+        let limit = |per_second, burst| RateLimitArg {
+            per_second: NonZeroU32::new(per_second).expect("positive"),
+            burst: NonZeroU32::new(burst).expect("positive"),
+        };
+        assert_eq!("100".parse(), Ok(limit(100, 100)));
+        assert_eq!("100:500".parse(), Ok(limit(100, 500)));
+        for bad in ["", "0", "1:0", "-1", "1:2:3", "many"] {
+            assert!(bad.parse::<RateLimitArg>().is_err(), "{bad}");
+        }
+        assert_eq!(network("192.0.2.7").map(|network| network.to_string()).as_deref(), Ok("192.0.2.7/32"));
+        assert_eq!(network("fd00::/8").map(|network| network.to_string()).as_deref(), Ok("fd00::/8"));
+        assert_eq!(lifetime("90d"), Ok(Duration::from_secs(90 * 86_400)));
+    }
+}

@@ -1,0 +1,76 @@
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+};
+use signet_application::api_keys::VerifiedKeys;
+
+use super::process;
+use crate::backend::Backend;
+
+/// What is looked up when it is asked for: connections, the memory of verified keys, the process.
+pub(super) struct Gauges {
+    backend: Arc<OnceLock<Backend>>,
+    verified: Arc<VerifiedKeys>,
+}
+
+impl Gauges {
+    pub(super) fn new(backend: Arc<OnceLock<Backend>>, verified: Arc<VerifiedKeys>) -> Self {
+        Self { backend, verified }
+    }
+}
+
+impl fmt::Debug for Gauges {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Gauges").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let mut gauge = |name: &str, help: &str, value: f64| write(&mut encoder, name, help, &ConstGauge::new(value));
+        if let Some(backend) = self.backend.get() {
+            let connections = backend.connections();
+            gauge("signet_database_connections", "Open connections to the database", connections.open.into())?;
+            gauge("signet_database_connections_idle", "Those of them that wait for work", connections.idle.into())?;
+        }
+        let process = process::Usage::read();
+        if let Some(bytes) = process.resident_bytes {
+            gauge("process_resident_memory_bytes", "Resident memory", bytes)?;
+        }
+        if let Some(bytes) = process.virtual_bytes {
+            gauge("process_virtual_memory_bytes", "Virtual memory", bytes)?;
+        }
+        if let Some(count) = process.open_files {
+            gauge("process_open_fds", "Open file descriptors", count)?;
+        }
+        if let Some(count) = process.max_files {
+            gauge("process_max_fds", "The most file descriptors that may be open", count)?;
+        }
+        if let Some(count) = process.threads {
+            gauge("process_threads", "Threads", count)?;
+        }
+        if let Some(seconds) = process.started_at {
+            gauge("process_start_time_seconds", "When the process started, since 1970", seconds)?;
+        }
+        let keys = self.verified.state();
+        write(&mut encoder, "signet_verified_keys", "Verified keys in memory", &ConstGauge::new(keys.entries))?;
+        let mut counter =
+            |name: &str, help: &str, value: u64| write(&mut encoder, name, help, &ConstCounter::new(value));
+        counter("signet_verified_keys_hits", "Requests that the memory spared a verification", keys.hits)?;
+        counter("signet_verified_keys_misses", "Requests that it did not", keys.misses)?;
+        if let Some(seconds) = process.cpu_seconds {
+            write(&mut encoder, "process_cpu_seconds", "CPU time, user and system", &ConstCounter::new(seconds))?;
+        }
+        Ok(())
+    }
+}
+
+fn write(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}

@@ -9,7 +9,7 @@ mod remove_user;
 mod update_user;
 mod user;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
     App, Error, HttpRequest, Resource,
@@ -27,10 +27,11 @@ pub(crate) use self::{
     user::UserBody,
 };
 use crate::{
-    Shared,
+    Api, Shared,
     envelope::Answer,
     error::{Code, Failure},
     exchange::Exchange,
+    fields::Fields,
     observe::observe,
     query,
 };
@@ -87,11 +88,12 @@ pub(crate) struct Call<'a> {
 
 impl Call<'_> {
     /// The use cases.
-    fn api(&self) -> &crate::Api {
+    fn api(&self) -> &Api {
         &self.exchange.shared.api
     }
 
-    fn query(&self) -> crate::fields::Fields<'_, std::borrow::Cow<'_, str>> {
+    /// The parameters of the query.
+    fn query(&self) -> Fields<'_, Cow<'_, str>> {
         query::parameters(self.exchange.http.query_string())
     }
 }

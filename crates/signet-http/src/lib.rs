@@ -20,6 +20,7 @@ mod openapi;
 mod options;
 mod query;
 mod routes;
+pub mod serve;
 mod shared;
 
 #[cfg(test)]

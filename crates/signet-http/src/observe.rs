@@ -6,7 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     body::BoxBody,
     http::{
-        StatusCode,
+        ConnectionType, StatusCode,
         header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     },
     web::Payload,
@@ -57,6 +57,9 @@ where
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         headers.insert(X_REQUEST_ID, id);
+    }
+    if exchange.shared.drain.is_draining() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     observation.end(response.status());
     match exchange.into_unread() {

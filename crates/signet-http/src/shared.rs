@@ -8,7 +8,7 @@ use signet_application::{
 };
 use signet_domain::{PartnerId, ports::IdGenerator};
 
-use crate::{Metrics, Options, RateLimit, error::Failure};
+use crate::{Metrics, Options, RateLimit, error::Failure, serve::Drain};
 
 /// The use cases that the routes call.
 #[expect(missing_docs, reason = "each is the use case of the same name")]
@@ -29,16 +29,18 @@ pub(crate) struct Shared {
     pub(crate) api: Arc<Api>,
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
+    /// Whether the server stops.
+    pub(crate) drain: Arc<Drain>,
     rate_limiter: Option<DefaultKeyedRateLimiter<PartnerId>>,
 }
 
 impl Shared {
-    pub(crate) fn new(api: Arc<Api>, options: Options, metrics: Metrics) -> Self {
+    pub(crate) fn new(api: Arc<Api>, options: Options, metrics: Metrics, drain: Arc<Drain>) -> Self {
         let rate_limiter = options.rate_limit.map(|RateLimit { per_second, burst }| {
             // Keyed by partners that hold a valid key, so there are never more buckets than partners.
             RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
         });
-        Self { api, options, metrics, rate_limiter }
+        Self { api, options, metrics, drain, rate_limiter }
     }
 
     /// Counts a request of the partner, or says when it may come again.

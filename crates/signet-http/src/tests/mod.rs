@@ -6,4 +6,5 @@ mod log;
 mod operations;
 mod ratchet;
 mod refusals;
+mod serving;
 mod support;

@@ -71,7 +71,7 @@ impl World {
             verify_api_key: VerifyApiKey::new(keys, Arc::new(PlainHasher), clock.clone(), verified.clone()),
             ids,
         };
-        let shared = Arc::new(Shared::new(Arc::new(api), options, Metrics::default()));
+        let shared = Arc::new(Shared::new(Arc::new(api), options, Metrics::default(), Arc::default()));
         let partner = build.partner();
         let id = partner.id;
         PartnerRepository::insert(&*store, partner).await.expect("a new partner");

@@ -1,0 +1,194 @@
+//! HTTP/1.1 over TCP, with or without TLS, and the limits of a connection.
+//!
+//! The protocol is actix's; the limits are enforced on the bytes below it, in [`connection`], where one place sees the
+//! first request of a connection, the hundredth and the answers alike.
+
+mod connection;
+mod drain;
+mod head;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_http::{HttpService, KeepAlive, error::DispatchError};
+use actix_server::{Server, ServerHandle};
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use arc_swap::ArcSwap;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use self::connection::{Connection, Stream};
+pub(crate) use self::drain::Drain;
+use crate::{Api, Metrics, Options, Shared, app};
+
+/// What a client may take, and how many may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the TLS handshake may take.
+    pub handshake: Duration,
+    /// How long a request head may take, from its first byte; for the first one from the connection on.
+    pub head: Duration,
+    /// How long the rest may take until the answer begins: the body, and what the request asks for.
+    pub request: Duration,
+    /// How long an answer may wait for the client to read it.
+    pub write_stall: Duration,
+    /// How long a connection is kept for a next request.
+    pub idle: Duration,
+    /// How many connections there may be at once; one more is closed at once.
+    pub connections: usize,
+    /// How many threads serve them.
+    pub workers: usize,
+}
+
+impl Default for Limits {
+    /// 5 s for a handshake or a head, 15 s for a request, 10 s for a client that does not read, 60 s of idleness, 10,000
+    /// connections, a worker for each core.
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            head: Duration::from_secs(5),
+            request: Duration::from_secs(15),
+            write_stall: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            connections: 10_000,
+            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        }
+    }
+}
+
+/// The certificate to show. Looked at for each connection, so a new one takes effect at once; its ALPN must offer
+/// nothing but `http/1.1`.
+pub type TlsConfig = Arc<ArcSwap<rustls::ServerConfig>>;
+
+/// A running server: a future that ends when the server does.
+#[must_use = "the server runs only while it is polled"]
+pub struct Serving {
+    server: Server,
+    handle: Handle,
+}
+
+/// Stops a [`Serving`].
+#[derive(Clone)]
+pub struct Handle {
+    server: ServerHandle,
+    drain: Arc<Drain>,
+}
+
+/// Serves `api` on `listener`, over TLS where a certificate is given. Needs a Tokio runtime around it.
+pub fn serve(
+    listener: TcpListener,
+    tls: Option<TlsConfig>,
+    api: Arc<Api>,
+    options: Options,
+    limits: Limits,
+    metrics: Metrics,
+) -> io::Result<Serving> {
+    let drain = Arc::new(Drain::default());
+    let shared = Arc::new(Shared::new(api, options, metrics, Arc::clone(&drain)));
+    let connections = Arc::new(AtomicUsize::new(0));
+    let for_workers = Arc::clone(&drain);
+
+    let server = Server::build()
+        .workers(limits.workers.max(1))
+        // Counted in `open`, which closes what is too many; actix would leave it waiting unanswered.
+        .max_concurrent_connections(usize::MAX / 2)
+        .disable_signals()
+        // The grace is up to whoever stops the server.
+        .shutdown_timeout(u64::from(u32::MAX))
+        .listen("http", listener, move || {
+            let (tls, drain, connections) = (tls.clone(), Arc::clone(&for_workers), Arc::clone(&connections));
+            let http = HttpService::build()
+                .keep_alive(KeepAlive::Os)
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(limits.write_stall)
+                .h1(map_config(app(&shared), |()| AppConfig::default()));
+            fn_service(move |stream: TcpStream| {
+                let (tls, drain) = (tls.clone(), Arc::clone(&drain));
+                let place = Place::take(&connections, limits.connections);
+                async move { open(stream, tls, limits, drain, place?).await.map_err(DispatchError::Io) }
+            })
+            .and_then(http.map_init_err(|_error| ()))
+        })?
+        .run();
+    let handle = Handle { server: server.handle(), drain };
+    Ok(Serving { server, handle })
+}
+
+/// Makes a connection out of a stream of bytes.
+async fn open(
+    stream: TcpStream,
+    tls: Option<TlsConfig>,
+    limits: Limits,
+    drain: Arc<Drain>,
+    place: Place,
+) -> io::Result<(Connection, Option<SocketAddr>)> {
+    let peer = stream.peer_addr().ok();
+    stream.set_nodelay(true)?;
+    let stream = match tls {
+        None => Stream::Plain(stream),
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config.load_full()).accept(stream);
+            let stream = tokio::time::timeout(limits.handshake, handshake).await;
+            Stream::Tls(Box::new(stream.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??))
+        }
+    };
+    Ok((Connection::new(stream, limits, &drain, place), peer))
+}
+
+/// One of the places for connections; given back when it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(taken: &Arc<AtomicUsize>, limit: usize) -> Result<Self, DispatchError> {
+        let place = Self(Arc::clone(taken));
+        if taken.fetch_add(1, Ordering::Relaxed) < limit {
+            Ok(place)
+        } else {
+            Err(DispatchError::Io(io::Error::from(io::ErrorKind::QuotaExceeded)))
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Serving {
+    /// The way to stop it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl Future for Serving {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.server).poll(context)
+    }
+}
+
+impl Handle {
+    /// Stops to accept, answers what was accepted, each answer with `Connection: close`, and returns when all
+    /// connections are closed: idle ones a moment later, so that a request that is on its way still gets its answer;
+    /// whatever is left after `grace`, at once. [`Serving`] must be polled meanwhile.
+    pub async fn stop(&self, grace: Duration) {
+        self.drain.begin();
+        if tokio::time::timeout(grace, self.server.stop(true)).await.is_err() {
+            tracing::warn!("connections were still open at the end of the grace period");
+        }
+    }
+}

@@ -12,9 +12,11 @@
 mod binaries;
 mod certificates;
 mod database;
+mod lines;
 mod server;
 mod supervisor;
 
 pub use certificates::{CertificateAuthority, Identity};
 pub use database::TestDatabase;
+pub use lines::Lines;
 pub use server::{PostgresServer, ServerOptions};

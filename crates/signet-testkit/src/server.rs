@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -13,9 +13,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    binaries,
+    Lines, binaries,
     certificates::Identity,
-    supervisor::{EXITED, End, Log, Supervisor},
+    supervisor::{End, Supervisor},
 };
 
 /// How a [`PostgresServer`] differs from the usual one.
@@ -39,7 +39,7 @@ pub struct PostgresServer {
     user: Option<(u32, u32)>,
     port: u16,
     settings: Vec<String>,
-    log: Arc<Log>,
+    log: Lines,
     running: Mutex<Option<Supervisor>>,
 }
 
@@ -71,7 +71,7 @@ impl PostgresServer {
         if let Some(identity) = &options.tls {
             settings.extend(install(identity, &directory, user));
         }
-        let log = Arc::new(Log::default());
+        let log = Lines::default();
         let server = Self { directory, binaries, user, port: free_port(), settings, log, running: Mutex::new(None) };
         server.start();
         server
@@ -86,11 +86,11 @@ impl PostgresServer {
         let mut running = self.running();
         assert!(running.is_none(), "it runs already");
         for _attempt in 0..20 {
-            let start = self.log.lines().len();
+            let start = self.log.len();
             let program = self.binaries.join("postgres");
             let supervisor = Supervisor::start(&program, &self.arguments(), &self.directory, self.user, &self.log);
             let ready = self.log.wait_for(start, |line| match line {
-                EXITED => Some(false),
+                Lines::END => Some(false),
                 line => line.contains("database system is ready to accept connections").then_some(true),
             });
             if ready {
@@ -98,7 +98,7 @@ impl PostgresServer {
                 return;
             }
             supervisor.end(End::Kill);
-            let log = self.log.lines()[start..].join("\n");
+            let log = self.log.all()[start..].join("\n");
             // Somebody else was faster to take the port, and may give it back.
             assert!(log.contains("could not bind"), "PostgreSQL does not start:\n{log}");
         }
@@ -162,7 +162,7 @@ impl PostgresServer {
     /// What it has written to its log until now.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
-        self.log.lines().clone()
+        self.log.all()
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Supervisor>> {

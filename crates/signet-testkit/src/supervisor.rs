@@ -6,14 +6,14 @@
 //! that the kernel sends to a process group that is orphaned while one of its processes, a frozen server, is stopped.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::Write,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    thread::JoinHandle,
 };
+
+use crate::Lines;
 
 const SCRIPT: &str = r#"
 directory=$1; shift
@@ -34,40 +34,6 @@ wait $postmaster
 [ -n "$word" ] || rm -rf "$directory"
 "#;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What the server has written to its log since it was first started.
-#[derive(Debug, Default)]
-pub(crate) struct Log {
-    lines: Mutex<Vec<String>>,
-    grown: Condvar,
-}
-
-impl Log {
-    pub(crate) fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, line: String) {
-        self.lines().push(line);
-        self.grown.notify_all();
-    }
-
-    /// The first line from `start` on that `wanted` takes.
-    pub(crate) fn wait_for<T>(&self, start: usize, wanted: impl Fn(&str) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
-        let mut lines = self.lines();
-        loop {
-            if let Some(found) = lines.iter().skip(start).find_map(|line| wanted(line)) {
-                return found;
-            }
-            let rest = deadline.saturating_duration_since(Instant::now());
-            assert!(!rest.is_zero(), "PostgreSQL did not say what was expected, but:\n{}", lines.join("\n"));
-            lines = self.grown.wait_timeout(lines, rest).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
-
 /// A running postmaster with its shell.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -87,18 +53,15 @@ pub(crate) enum End {
     Discard,
 }
 
-/// What the log says once the last process of the server has closed it.
-pub(crate) const EXITED: &str = "[the server has exited]";
-
 impl Supervisor {
     pub(crate) fn start(
         program: &Path,
         arguments: &[String],
         directory: &Path,
         user: Option<(u32, u32)>,
-        log: &Arc<Log>,
+        log: &Lines,
     ) -> Self {
-        let start = log.lines().len();
+        let start = log.len();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT, "sh"]).arg(directory).arg(program).args(arguments);
         command.current_dir(directory).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -108,14 +71,7 @@ impl Supervisor {
             command.uid(uid).gid(gid);
         }
         let mut shell = command.spawn().expect("/bin/sh starts");
-        let output = BufReader::new(shell.stdout.take().expect("piped"));
-        let writer = Arc::clone(log);
-        let reader = thread::spawn(move || {
-            for line in output.split(b'\n').map_while(Result::ok) {
-                writer.push(String::from_utf8_lossy(&line).into_owned());
-            }
-            writer.push(EXITED.to_owned());
-        });
+        let reader = log.follow(shell.stdout.take().expect("piped"));
         let postmaster = log.wait_for(start, |line| line.strip_prefix("postmaster ")?.parse().ok());
         Self { shell, log: reader, postmaster }
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -28,7 +30,8 @@ impl Metadata {
     /// Checks the object and brings it into its canonical text.
     pub fn new(object: &Map<String, Value>) -> Result<Self, Invalid> {
         check(object)?;
-        let text = serde_json::to_string(object).map_err(|_error| Invalid::new("must be a JSON object"))?;
+        let text =
+            serde_json::to_string(&Sorted::of(object)).map_err(|_error| Invalid::new("must be a JSON object"))?;
         if text.len() > Self::MAX_BYTES {
             return Err(Invalid::new("must be at most 16 KiB as compact JSON"));
         }
@@ -91,6 +94,30 @@ impl Eq for Metadata {}
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+/// A value with the keys of its objects in order, whichever order the `Map` of this build keeps: another crate of the
+/// same program may have switched `serde_json/preserve_order` on.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Sorted<'a> {
+    Object(BTreeMap<&'a str, Sorted<'a>>),
+    Array(Vec<Sorted<'a>>),
+    Other(&'a Value),
+}
+
+impl<'a> Sorted<'a> {
+    fn of(object: &'a Map<String, Value>) -> Self {
+        Self::Object(object.iter().map(|(key, value)| (key.as_str(), Self::of_value(value))).collect())
+    }
+
+    fn of_value(value: &'a Value) -> Self {
+        match value {
+            Value::Object(object) => Self::of(object),
+            Value::Array(items) => Self::Array(items.iter().map(Self::of_value).collect()),
+            other => Self::Other(other),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ mod users;
 
 pub use pool::PoolState;
 pub use store::{ConnectError, PostgresOptions, PostgresStore};
-pub use url::InvalidUrl;
+pub use url::{InvalidUrl, check_url};
 
 // Nothing calls OpenSSL from here: the dependency makes the libpq that is compiled in use an OpenSSL that is, too.
 use openssl_sys as _;

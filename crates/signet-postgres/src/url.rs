@@ -5,6 +5,12 @@ use std::fmt::Write;
 #[error("the database URL {0}")]
 pub struct InvalidUrl(&'static str);
 
+/// Fails where the text is no connection URL for [`PostgresStore::connect`](crate::PostgresStore::connect). Connects
+/// to nothing.
+pub fn check_url(url: &str) -> Result<(), InvalidUrl> {
+    ConnectionUrl::parse(url).map(drop)
+}
+
 /// A connection URI as libpq reads it (Postgres documentation, section 34.1.1.2), with this service's defaults for
 /// what it leaves open.
 ///

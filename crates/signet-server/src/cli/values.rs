@@ -37,15 +37,16 @@ impl DatabaseUrl {
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            signet_postgres::check_url(text).map_err(|error| error.to_string())?;
             Ok(Self::Postgres(text.to_owned()))
         } else if text.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty()) {
             Ok(Self::Sqlite(text.to_owned()))
         } else {
-            Err("must start with sqlite:// (and a path) or postgres://")
+            Err("must start with sqlite:// (and a path) or postgres://".to_owned())
         }
     }
 }
@@ -146,7 +147,9 @@ mod tests {
         ] {
             assert_eq!(url.parse::<DatabaseUrl>().expect("valid").directory(), Path::new(directory), "{url}");
         }
-        for bad in ["", "signet.db", "sqlite:signet.db", "sqlite://", "mysql://h/d", "postgres:h"] {
+        for bad in
+            ["", "signet.db", "sqlite:signet.db", "sqlite://", "mysql://h/d", "postgres:h", "postgres://u:s3%cret@h/d"]
+        {
             assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
         }
     }

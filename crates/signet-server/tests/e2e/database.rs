@@ -1,0 +1,93 @@
+//! A database of the test's own, and everything on it that a test begins with.
+
+use std::path::Path;
+
+use signet_testkit::TestDatabase;
+use tempfile::TempDir;
+
+use crate::{
+    client::Client,
+    program::{Server, json},
+};
+
+/// A directory for the program's files, and a database for it: a SQLite file in there, or one of Postgres.
+pub struct Place {
+    directory: TempDir,
+    postgres: Option<TestDatabase>,
+}
+
+impl Place {
+    pub fn sqlite() -> Self {
+        Self { directory: tempfile::tempdir().expect("a directory"), postgres: None }
+    }
+
+    pub fn postgres() -> Self {
+        Self { postgres: Some(TestDatabase::create()), ..Self::sqlite() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn url(&self) -> String {
+        self.postgres.as_ref().map_or_else(|| "sqlite://signet.db".to_owned(), |database| database.url().to_owned())
+    }
+
+    /// What a command with these arguments prints as JSON.
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        json(self.path(), &[arguments, &["--database-url", &self.url()]].concat())
+    }
+
+    /// A server on this database.
+    pub fn serve(&self, arguments: &[&str]) -> Server {
+        Server::start(self.path(), &[&["--database-url", &self.url()], arguments].concat())
+    }
+
+    /// A new partner with a key of its own.
+    pub fn partner(&self) -> Partner {
+        let partner = self.json(&["partner", "create", "--name", "Acme Inc."]);
+        let id = partner["partnerId"].as_str().expect("an id").to_owned();
+        let key = self.json(&["key", "create", "--partner", &id, "--name", "Backend"]);
+        let text = |name: &str| key[name].as_str().expect(name).to_owned();
+        Partner { id, key_id: text("keyId"), key: text("apiKey") }
+    }
+
+    /// A server, and a client with a new partner's key.
+    pub fn service(&self) -> (Server, Client) {
+        let key = self.partner().key;
+        let server = self.serve(&[]);
+        let client = server.client(&key);
+        (server, client)
+    }
+}
+
+pub struct Partner {
+    pub id: String,
+    pub key_id: String,
+    pub key: String,
+}
+
+/// One test of the name for each database.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* fn $name:ident($place:ident: &Place) $body:block)*) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                use super::*;
+
+                fn behaves($place: &Place) $body
+
+                #[test]
+                fn on_postgres() {
+                    behaves(&Place::postgres());
+                }
+
+                #[test]
+                fn on_sqlite() {
+                    behaves(&Place::sqlite());
+                }
+            }
+        )*
+    };
+}
+pub(crate) use on_both;

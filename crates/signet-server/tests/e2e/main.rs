@@ -1,0 +1,14 @@
+//! The program as its users meet it: over TLS, on a real Postgres and on a real SQLite file.
+
+mod api;
+#[cfg(feature = "browser")]
+mod browser;
+mod client;
+mod commands;
+mod database;
+mod demo;
+mod life;
+mod log;
+mod program;
+mod start;
+mod tls;

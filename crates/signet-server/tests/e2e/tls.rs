@@ -1,0 +1,111 @@
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    crypto::ring, version,
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use signet_testkit::CertificateAuthority;
+
+use crate::{database::Place, program::Server};
+
+/// A connection to `localhost` whose handshake is done.
+fn connect(
+    server: &Server,
+    trusted: &str,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&[u8]],
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).expect("PEM")).expect("a certificate");
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    let name = "localhost".try_into().expect("a name");
+    let connection = ClientConnection::new(Arc::new(config), name).expect("a configuration");
+    let stream = TcpStream::connect(server.api)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let mut stream = StreamOwned::new(connection, stream);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(stream)
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).expect("a file")
+}
+
+#[test]
+fn tls_1_2_and_1_3_are_spoken_and_http_1_1_alone_is_offered() {
+    let place = Place::sqlite();
+    let server = place.serve(&[]);
+    let trusted = read(&server.certificate());
+    for (spoken, expected) in [(&version::TLS12, ProtocolVersion::TLSv1_2), (&version::TLS13, ProtocolVersion::TLSv1_3)]
+    {
+        let mut stream = connect(&server, &trusted, &[spoken], &[b"h2", b"http/1.1"]).expect("a handshake");
+        assert_eq!(stream.conn.protocol_version(), Some(expected));
+        assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    assert!(connect(&server, &trusted, version_list(), &[b"h2"]).is_err(), "HTTP/2 is not spoken");
+}
+
+fn version_list() -> &'static [&'static SupportedProtocolVersion] {
+    static VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
+    &VERSIONS
+}
+
+#[test]
+fn the_self_signed_certificate_is_made_once_and_its_key_is_private() {
+    let place = Place::sqlite();
+    let mut server = place.serve(&[]);
+    let made = read(&server.certificate());
+    let key = server.certificate().with_extension("key");
+    assert_eq!(fs::metadata(&key).expect("a key").permissions().mode() & 0o777, 0o600);
+    assert!(server.stop().success());
+    let server = place.serve(&[]);
+    assert_eq!(read(&server.certificate()), made);
+    assert!(connect(&server, &made, version_list(), &[]).is_ok());
+}
+
+#[test]
+fn a_certificate_that_is_replaced_takes_effect_without_a_restart() {
+    let place = Place::sqlite();
+    let (old, new) = (CertificateAuthority::new(), CertificateAuthority::new());
+    // As a tool does that renews certificates: a file appears under its name at once, but not both at the same time.
+    let write = |authority: &CertificateAuthority| {
+        let identity = authority.identity(&["localhost"]);
+        for (name, text) in [("tls.crt", identity.certificate), ("tls.key", identity.key)] {
+            let draft = place.path().join("draft");
+            fs::write(&draft, text).expect("written");
+            fs::rename(&draft, place.path().join(name)).expect("renamed");
+        }
+    };
+    write(&old);
+    let server = place.serve(&["--tls", "tls.crt,tls.key"]);
+    let mut open = connect(&server, &old.certificate(), version_list(), &[]).expect("the old one");
+    let start = server.log.len();
+    write(&new);
+    server.event(start, "certificate reloaded");
+    connect(&server, &new.certificate(), version_list(), &[]).expect("the new one");
+    assert!(connect(&server, &old.certificate(), version_list(), &[]).is_err());
+    open.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    open.read_to_string(&mut answer).expect("an answer on the connection that was open");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+}

@@ -1,0 +1,72 @@
+# `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench toolchain postgres browser
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+LINT := .ci/lint/node_modules
+# Options for `signet serve`, such as `make run ARGS="--listen 127.0.0.1:8443"`.
+ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: toolchain ## Build the release and serve the API with a demo partner, on https://localhost:4401
+	cargo build --release --locked --bin signet
+	./target/release/signet serve --demo $(ARGS)
+
+test: toolchain postgres ## Run all tests; finds or installs the PostgreSQL they need
+	.ci/test
+
+test-browser: toolchain browser ## Use Swagger UI in a headless Chromium, which it finds or installs
+	cargo test --locked -p signet-server --features browser --test e2e browser::
+
+check: fmt clippy deny docs lint ## Formatting, lints, dependencies, documentation, the OpenAPI document
+
+fmt:
+	cargo fmt --all --check
+
+clippy: toolchain
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+# What only tests use may know anything, so the arrows between the crates are checked without it.
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) --locked --exclude-dev check bans
+	$(CARGO_DENY) --locked check licenses sources
+
+docs: toolchain $(LINT)
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	$(LINT)/.bin/remark --quiet --frail --no-stdout --use remark-validate-links README.md docs
+
+lint: $(LINT)
+	$(LINT)/.bin/spectral lint --ruleset .ci/lint/spectral.yaml --fail-severity hint openapi.yaml
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+		$(LINT)/.bin/redocly lint --config .ci/lint/redocly.yaml openapi.yaml
+
+openapi: toolchain ## Generate openapi.yaml from the code
+	cargo run --quiet --locked --bin signet -- openapi > openapi.yaml.new
+	mv openapi.yaml.new openapi.yaml
+
+bench: ## Not there yet: see docs/performance.md
+	@echo "There is no benchmark yet." >&2; exit 1
+
+# What `make` cannot install by itself.
+toolchain:
+	@for tool in cargo cc perl; do \
+		command -v $$tool >/dev/null || { \
+			echo "$$tool is missing: install Rust 1.95 or later (https://rustup.rs), a C compiler, make and perl" >&2; exit 1; }; \
+	done
+
+postgres:
+	@.ci/need-postgres
+
+browser:
+	@.ci/need-browser
+
+$(CARGO_DENY):
+	cargo install --locked --root .tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)
+
+$(LINT): .ci/lint/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later" >&2; exit 1; }
+	npm ci --prefix .ci/lint --ignore-scripts --no-audit --no-fund
+	@touch $(LINT)

@@ -1,4 +1,5 @@
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -6,12 +7,12 @@ use std::{
 use actix_web::{
     HttpMessage,
     body::{BodySize, BoxBody, MessageBody},
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, UPGRADE},
     web::{Bytes, BytesMut, Payload},
 };
 
 use crate::{
-    error::{Code, Failure},
+    error::{Code, Detail, Failure},
     exchange::Exchange,
 };
 
@@ -26,8 +27,13 @@ pub(crate) async fn read(exchange: &Exchange) -> Result<Bytes, Failure> {
     if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > MAX_BYTES)) {
         return Err(Failure::new(Code::PayloadTooLarge));
     }
-    let deadline = exchange.shared.options.body_deadline;
-    let body = tokio::time::timeout(deadline, collect(exchange)).await.map_err(|_elapsed| Failure {
+    if exchange.http.headers().contains_key(UPGRADE) {
+        // Whatever follows may belong to another protocol, without an end that could be waited for.
+        return Err(Failure::validation(vec![Detail::new("Upgrade", "must not be asked for together with a body")]));
+    }
+    // From the head on, so that what came before the reading does not put off the blame until it is the service's.
+    let deadline = exchange.begun + exchange.shared.options.body_deadline;
+    let body = tokio::time::timeout_at(deadline.into(), collect(exchange)).await.map_err(|_elapsed| Failure {
         message: "The request body did not arrive in time.",
         ..Failure::new(Code::MalformedJson)
     })??;
@@ -62,6 +68,34 @@ fn is_json(exchange: &Exchange) -> bool {
     let Ok(Some(mime)) = exchange.http.mime_type() else { return false };
     let utf8 = mime.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8);
     mime.essence_str() == mime::APPLICATION_JSON.essence_str() && utf8
+}
+
+/// A body that is all there.
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> BoxBody {
+    let bytes = bytes.into();
+    if bytes.len() <= PIECE { bytes.boxed() } else { Pieces { total: bytes.len(), rest: bytes }.boxed() }
+}
+
+/// How much of an answer the server copies for a client at a time.
+const PIECE: usize = 16 * 1024;
+
+/// A long body, handed over piece by piece: whoever reads it slowly holds one piece of it, and not megabytes.
+struct Pieces {
+    total: usize,
+    rest: Bytes,
+}
+
+impl MessageBody for Pieces {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(u64::try_from(self.total).unwrap_or(u64::MAX))
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let length = self.rest.len().min(PIECE);
+        Poll::Ready((length > 0).then(|| Ok(self.rest.split_to(length))))
+    }
 }
 
 /// The body of an answer to a request whose own body was not read to its end.

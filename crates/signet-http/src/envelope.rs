@@ -2,17 +2,18 @@
 
 use actix_web::{
     HttpResponse,
-    body::{BoxBody, MessageBody},
     http::{
         StatusCode,
         header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
-    web::Bytes,
 };
 use serde::Serialize;
 use signet_domain::{RequestId, UserId};
 
-use crate::error::{Detail, Failure};
+use crate::{
+    body,
+    error::{Detail, Failure},
+};
 
 /// What a route answers.
 pub(crate) type Answer = Result<HttpResponse, Failure>;
@@ -85,12 +86,7 @@ pub(crate) fn refusal_json(failure: &Failure, request_id: &RequestId) -> Vec<u8>
 }
 
 fn response(status: StatusCode, json: Vec<u8>) -> HttpResponse {
-    let mut response = HttpResponse::with_body(status, body(json));
+    let mut response = HttpResponse::with_body(status, body::whole(json));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
-}
-
-/// A body that is all there.
-pub(crate) fn body(bytes: impl Into<Bytes>) -> BoxBody {
-    bytes.into().boxed()
 }

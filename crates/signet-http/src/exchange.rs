@@ -2,12 +2,13 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
     sync::Arc,
+    time::Instant,
 };
 
 use actix_web::{
     HttpRequest,
     error::PayloadError,
-    http::header::{HeaderValue, TRANSFER_ENCODING},
+    http::header::{HeaderValue, TRANSFER_ENCODING, UPGRADE},
     web::{Bytes, Payload},
 };
 use futures_util::StreamExt;
@@ -18,6 +19,8 @@ use crate::{Shared, auth, client_ip::client_ip, error::Failure};
 
 /// One request on its way to its answer.
 pub(crate) struct Exchange {
+    /// When its head was read.
+    pub(crate) begun: Instant,
     pub(crate) shared: Arc<Shared>,
     pub(crate) http: HttpRequest,
     payload: RefCell<Payload>,
@@ -31,6 +34,7 @@ impl Exchange {
     pub(crate) fn new(shared: Arc<Shared>, http: HttpRequest, payload: Payload) -> Self {
         let request_id = request_id(&shared, &http);
         Self {
+            begun: Instant::now(),
             shared,
             http,
             payload: RefCell::new(payload),
@@ -49,7 +53,8 @@ impl Exchange {
 
     /// What is left of a body whose end only its sender knows.
     pub(crate) fn into_unread(self) -> Option<Payload> {
-        let open_ended = self.http.headers().contains_key(TRANSFER_ENCODING);
+        let headers = self.http.headers();
+        let open_ended = headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(UPGRADE);
         (open_ended && !self.read_to_end.get()).then(|| self.payload.into_inner())
     }
 

@@ -74,7 +74,10 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// The method's name, or `OTHER` for one that a client made up.
+/// The method of what is no request, or of one whose method a client made up.
+pub(crate) const NO_METHOD: &str = "OTHER";
+
+/// The method's name, or [`NO_METHOD`].
 pub(crate) fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -86,6 +89,6 @@ pub(crate) fn method_label(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         "TRACE" => "TRACE",
         "CONNECT" => "CONNECT",
-        _ => "OTHER",
+        _ => NO_METHOD,
     }
 }

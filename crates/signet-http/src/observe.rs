@@ -1,17 +1,18 @@
 //! What happens to every request, whatever its route: a deadline, a net under panics, headers, metrics, one log line.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     body::BoxBody,
     http::{
         ConnectionType, StatusCode,
-        header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+        header::{CACHE_CONTROL, HeaderName, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS},
     },
     web::Payload,
 };
 use futures_util::FutureExt;
+use signet_domain::RequestId;
 
 use crate::{
     Shared,
@@ -19,7 +20,8 @@ use crate::{
     envelope::{Answer, refusal},
     error::{Code, Failure},
     exchange::Exchange,
-    metrics::method_label,
+    metrics::{NO_METHOD, method_label},
+    routes::NO_ROUTE,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,7 +44,8 @@ where
 {
     let exchange = Exchange::new(shared, http, payload);
     let observation = Observation::begin(&exchange, route);
-    let in_time = tokio::time::timeout(exchange.shared.options.deadline, handle(&exchange));
+    let deadline = exchange.begun + exchange.shared.options.deadline;
+    let in_time = tokio::time::timeout_at(deadline.into(), handle(&exchange));
     let answer = match AssertUnwindSafe(in_time).catch_unwind().await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_elapsed)) => Err(Failure::unavailable(&"the request took too long")),
@@ -58,7 +61,9 @@ where
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         headers.insert(X_REQUEST_ID, id);
     }
-    if exchange.shared.drain.is_draining() {
+    // Nothing here is upgraded to; the server would repeat the wish for it as if it were granted, and close.
+    let wants_upgrade = exchange.http.head().upgrade() || exchange.http.headers().contains_key(UPGRADE);
+    if exchange.shared.drain.is_draining() || wants_upgrade {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     observation.end(response.status());
@@ -66,6 +71,14 @@ where
         Some(request) => response.map_body(|_, answer| BoxBody::new(Unread::new(answer, request))),
         None => response,
     }
+}
+
+/// Counts and logs what was refused because it is no request: no route and no caller are known.
+pub(crate) fn no_request(shared: &Shared, request_id: &RequestId, status: StatusCode) {
+    let (method, route, status) = (NO_METHOD, NO_ROUTE, status.as_u16());
+    shared.metrics.begin();
+    shared.metrics.end(route, method, status, Duration::ZERO);
+    tracing::info!(request_id = request_id.as_str(), method, route, status, latency_us = 0, "request");
 }
 
 /// Tells whoever runs the service why it failed; a client that did something wrong is no news.
@@ -83,14 +96,13 @@ fn report(failure: &Failure, exchange: &Exchange, route: &'static str) {
 struct Observation<'a> {
     exchange: &'a Exchange,
     route: &'static str,
-    begun: Instant,
     status: u16,
 }
 
 impl<'a> Observation<'a> {
     fn begin(exchange: &'a Exchange, route: &'static str) -> Self {
         exchange.shared.metrics.begin();
-        Self { exchange, route, begun: Instant::now(), status: CLIENT_CLOSED_REQUEST }
+        Self { exchange, route, status: CLIENT_CLOSED_REQUEST }
     }
 
     fn end(mut self, status: StatusCode) {
@@ -100,7 +112,7 @@ impl<'a> Observation<'a> {
 
 impl Drop for Observation<'_> {
     fn drop(&mut self) {
-        let latency = self.begun.elapsed();
+        let latency = self.exchange.begun.elapsed();
         let method = method_label(self.exchange.http.method());
         self.exchange.shared.metrics.end(self.route, method, self.status, latency);
         let caller = self.exchange.caller.get();

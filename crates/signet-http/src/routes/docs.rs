@@ -1,6 +1,9 @@
 //! The documentation: Swagger UI and the `OpenAPI` document, all from the binary.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use actix_web::{
     HttpResponse,
@@ -12,7 +15,8 @@ use actix_web::{
 };
 
 use crate::{
-    envelope::{Answer, body},
+    body,
+    envelope::Answer,
     error::{Code, Failure},
     exchange::Exchange,
     openapi,
@@ -66,11 +70,15 @@ fn vendored(name: &str, content_type: HeaderValue) -> Answer {
     // The configuration only matters for a file that is not served from here.
     let file = utoipa_swagger_ui::serve(name, Arc::default()).map_err(|error| Failure::internal(&error))?;
     let file = file.ok_or_else(|| Failure::internal(&"a file of Swagger UI is missing"))?;
-    Ok(content(content_type, Bytes::from(file.bytes.into_owned())))
+    let bytes = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    Ok(content(content_type, bytes))
 }
 
 fn content(content_type: HeaderValue, bytes: Bytes) -> HttpResponse {
-    let mut response = HttpResponse::with_body(StatusCode::OK, body(bytes));
+    let mut response = HttpResponse::with_body(StatusCode::OK, body::whole(bytes));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }

@@ -52,7 +52,7 @@ pub(crate) mod operations {
 pub(crate) const BASE: &str = "/partner/v1";
 
 /// What the metrics and the log call a request for a path that is no route.
-const NO_ROUTE: &str = "none";
+pub(crate) const NO_ROUTE: &str = "none";
 
 /// The application of one worker.
 pub(crate) fn app(

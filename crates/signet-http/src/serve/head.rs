@@ -1,3 +1,8 @@
+use std::mem::MaybeUninit;
+
+/// The most headers that actix reads.
+const MAX_HEADERS: usize = 96;
+
 /// Finds the empty line that ends a request head, in bytes that come in pieces (RFC 9112, section 2.1; a lone LF counts
 /// as a line end, as section 2.2 lets a recipient do).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -17,18 +22,50 @@ enum Tail {
 }
 
 impl HeadEnd {
-    /// Tells whether the head is complete after these bytes.
-    pub(super) fn see(&mut self, bytes: &[u8]) -> bool {
-        for byte in bytes {
+    /// How many of these bytes belong to the head, if it ends among them.
+    pub(super) fn see(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (at, byte) in bytes.iter().enumerate() {
             self.tail = match (self.tail, byte) {
                 (Tail::Start, b'\r' | b'\n') => Tail::Start,
                 (Tail::Text, b'\n') => Tail::LineEnd,
                 (Tail::LineEnd, b'\r') => Tail::LineEndCr,
-                (Tail::LineEnd | Tail::LineEndCr, b'\n') => return true,
+                (Tail::LineEnd | Tail::LineEndCr, b'\n') => return Some(at + 1),
                 _ => Tail::Text,
             };
         }
-        false
+        None
+    }
+}
+
+/// What follows a request head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// This many bytes.
+    Sized(u64),
+    /// As many as the protocol above finds: it is chunked, or the head is one that only the protocol above can judge.
+    Unknown,
+}
+
+/// What a whole head tells about the rest of the exchange: what follows it, and whether it asks for a head alone.
+pub(super) fn judge(head: &[u8]) -> (Body, bool) {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    if !matches!(request.parse_with_uninit_headers(head, &mut headers), Ok(httparse::Status::Complete(_))) {
+        return (Body::Unknown, false);
+    }
+    let mut body = Body::Sized(0);
+    for header in &*request.headers {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        if is("transfer-encoding") || is("upgrade") {
+            body = Body::Unknown;
+        } else if is("content-length") && body == Body::Sized(0) {
+            let length = std::str::from_utf8(header.value).ok().and_then(|text| text.parse().ok());
+            body = length.map_or(Body::Unknown, Body::Sized);
+        }
+    }
+    match request.method {
+        Some("CONNECT") => (Body::Unknown, false),
+        method => (body, method == Some("HEAD")),
     }
 }
 
@@ -41,12 +78,34 @@ mod tests {
         for head in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\n\n", "\r\n\r\nGET / HTTP/1.1\r\n\r\n"] {
             for size in 1..=head.len() {
                 let mut end = HeadEnd::default();
-                let pieces: Vec<bool> = head.as_bytes().chunks(size).map(|piece| end.see(piece)).collect();
-                let (last, before) = pieces.split_last().expect("not empty");
-                assert!(last, "{head:?} in pieces of {size}");
-                assert!(before.iter().all(|found| !found), "{head:?} in pieces of {size}");
+                let pieces: Vec<_> = head.as_bytes().chunks(size).map(|piece| (piece.len(), end.see(piece))).collect();
+                let ((length, last), before) = pieces.split_last().expect("not empty");
+                assert_eq!(*last, Some(*length), "{head:?} in pieces of {size}");
+                assert!(before.iter().all(|(_, found)| found.is_none()), "{head:?} in pieces of {size}");
             }
+            let followed = [head.as_bytes(), b"GET / HTTP/1.1\r\n\r\n"].concat();
+            assert_eq!(HeadEnd::default().see(&followed), Some(head.len()));
         }
-        assert!(!HeadEnd::default().see(b"GET / HTTP/1.1\r\nHost: a\r\n"));
+        assert_eq!(HeadEnd::default().see(b"GET / HTTP/1.1\r\nHost: a\r\n"), None);
+    }
+
+    #[test]
+    fn a_head_tells_what_follows() {
+        let judged = |lines: &str| judge(format!("{lines}\r\nHost: a\r\n\r\n").as_bytes());
+        for (lines, expected) in [
+            ("GET / HTTP/1.1", (Body::Sized(0), false)),
+            ("HEAD / HTTP/1.1", (Body::Sized(0), true)),
+            ("\r\nPOST / HTTP/1.1\r\nContent-Length: 7", (Body::Sized(7), false)),
+            ("POST / HTTP/1.1\r\ncontent-length: 7\r\nTransfer-Encoding: chunked", (Body::Unknown, false)),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 0", (Body::Unknown, false)),
+            ("POST / HTTP/1.1\r\nContent-Length: seven", (Body::Unknown, false)),
+            ("POST / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 7", (Body::Unknown, false)),
+            ("CONNECT a:1 HTTP/1.1", (Body::Unknown, false)),
+            ("GET /\u{e9} HTTP/1.1", (Body::Sized(0), false)),
+            ("nonsense", (Body::Unknown, false)),
+            ("PRI * HTTP/2.0", (Body::Unknown, false)),
+        ] {
+            assert_eq!(judged(lines), expected, "{lines}");
+        }
     }
 }

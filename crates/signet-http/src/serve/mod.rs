@@ -3,9 +3,13 @@
 //! The protocol is actix's; the limits are enforced on the bytes below it, in [`connection`], where one place sees the
 //! first request of a connection, the hundredth and the answers alike.
 
+mod alarm;
 mod connection;
 mod drain;
 mod head;
+mod incoming;
+mod outgoing;
+mod refusing;
 
 use std::{
     io,
@@ -24,12 +28,21 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use arc_swap::ArcSwap;
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 use tokio_rustls::TlsAcceptor;
 
-use self::connection::{Connection, Stream};
 pub(crate) use self::drain::Drain;
+use self::{
+    connection::{Connection, Stream},
+    drain::LINGER,
+};
 use crate::{Api, Metrics, Options, Shared, app};
+
+/// How long the threads of a server may take to hear of what one of them was told.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// What a client may take, and how many may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +53,7 @@ pub struct Limits {
     pub head: Duration,
     /// How long the rest may take until the answer begins: the body, and what the request asks for.
     pub request: Duration,
-    /// How long an answer may wait for the client to read it.
+    /// How long an answer may wait for the client to read it, or the next 64 KiB of it.
     pub write_stall: Duration,
     /// How long a connection is kept for a next request.
     pub idle: Duration,
@@ -59,7 +72,7 @@ impl Default for Limits {
             head: Duration::from_secs(5),
             request: Duration::from_secs(15),
             write_stall: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             connections: 10_000,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }
@@ -96,7 +109,6 @@ pub fn serve(
     let drain = Arc::new(Drain::default());
     let shared = Arc::new(Shared::new(api, options, metrics, Arc::clone(&drain)));
     let connections = Arc::new(AtomicUsize::new(0));
-    let for_workers = Arc::clone(&drain);
 
     let server = Server::build()
         .workers(limits.workers.max(1))
@@ -106,16 +118,16 @@ pub fn serve(
         // The grace is up to whoever stops the server.
         .shutdown_timeout(u64::from(u32::MAX))
         .listen("http", listener, move || {
-            let (tls, drain, connections) = (tls.clone(), Arc::clone(&for_workers), Arc::clone(&connections));
+            let (tls, shared, connections) = (tls.clone(), Arc::clone(&shared), Arc::clone(&connections));
             let http = HttpService::build()
                 .keep_alive(KeepAlive::Os)
                 .client_request_timeout(Duration::ZERO)
                 .client_disconnect_timeout(limits.write_stall)
                 .h1(map_config(app(&shared), |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
-                let (tls, drain) = (tls.clone(), Arc::clone(&drain));
+                let (tls, shared) = (tls.clone(), Arc::clone(&shared));
                 let place = Place::take(&connections, limits.connections);
-                async move { open(stream, tls, limits, drain, place?).await.map_err(DispatchError::Io) }
+                async move { open(stream, tls, limits, shared, place?).await.map_err(DispatchError::Io) }
             })
             .and_then(http.map_init_err(|_error| ()))
         })?
@@ -129,7 +141,7 @@ async fn open(
     stream: TcpStream,
     tls: Option<TlsConfig>,
     limits: Limits,
-    drain: Arc<Drain>,
+    shared: Arc<Shared>,
     place: Place,
 ) -> io::Result<(Connection, Option<SocketAddr>)> {
     let peer = stream.peer_addr().ok();
@@ -138,11 +150,11 @@ async fn open(
         None => Stream::Plain(stream),
         Some(config) => {
             let handshake = TlsAcceptor::from(config.load_full()).accept(stream);
-            let stream = tokio::time::timeout(limits.handshake, handshake).await;
+            let stream = timeout(limits.handshake, handshake).await;
             Stream::Tls(Box::new(stream.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??))
         }
     };
-    Ok((Connection::new(stream, limits, &drain, place), peer))
+    Ok((Connection::new(stream, limits, &shared, place), peer))
 }
 
 /// One of the places for connections; given back when it is dropped.
@@ -182,13 +194,24 @@ impl Future for Serving {
 }
 
 impl Handle {
-    /// Stops to accept, answers what was accepted, each answer with `Connection: close`, and returns when all
+    /// Answers what was accepted, each answer with `Connection: close`, stops to accept, and returns when all
     /// connections are closed: idle ones a moment later, so that a request that is on its way still gets its answer;
     /// whatever is left after `grace`, at once. [`Serving`] must be polled meanwhile.
     pub async fn stop(&self, grace: Duration) {
         self.drain.begin();
-        if tokio::time::timeout(grace, self.server.stop(true)).await.is_err() {
+        let stopped = async {
+            // Whoever connects in this moment is served like any other; a listener that closes with connections in its
+            // queue resets them.
+            sleep(LINGER).await;
+            self.server.pause().await;
+            // The thread that accepts hears of it a moment later, and workers that stop drop what they have not begun.
+            sleep(SETTLE).await;
+            self.server.stop(true).await;
+        };
+        if timeout(grace, stopped).await.is_err() {
             tracing::warn!("connections were still open at the end of the grace period");
+            // Cuts them off, which needs no time unless a worker is stuck.
+            let _ = timeout(SETTLE, self.server.stop(false)).await;
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod documents;
 mod faults;
+mod framing;
 mod log;
 mod operations;
 mod ratchet;
 mod refusals;
 mod serving;
 mod support;
+mod wire;

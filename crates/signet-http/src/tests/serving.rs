@@ -1,86 +1,14 @@
 //! Connections: what a slow client may take, and how the server stops.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    task::JoinHandle,
 };
 
-use super::support::World;
-use crate::{
-    Metrics, Options,
-    serve::{Handle, Limits, serve},
-};
-
-/// Short enough to wait for, and each of another length, so that a test can tell which one came.
-const SHORT: Duration = Duration::from_millis(200);
-const LONG: Duration = Duration::from_secs(60);
-
-fn patient() -> Limits {
-    Limits { handshake: LONG, head: LONG, request: LONG, write_stall: LONG, idle: LONG, connections: 100, workers: 1 }
-}
-
-struct Server {
-    address: SocketAddr,
-    handle: Handle,
-    ended: JoinHandle<std::io::Result<()>>,
-    world: World,
-}
-
-impl Server {
-    async fn start(limits: Limits) -> Self {
-        let world = World::new().await;
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let api = world.shared.api.clone();
-        let serving = serve(listener, None, api, Options::default(), limits, Metrics::default()).expect("serves");
-        let handle = serving.handle();
-        Self { address, handle, ended: tokio::spawn(serving), world }
-    }
-
-    async fn connect(&self) -> Client {
-        Client(TcpStream::connect(self.address).await.expect("accepted"))
-    }
-
-    fn get(&self, path: &str) -> String {
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n", self.world.key)
-    }
-}
-
-struct Client(TcpStream);
-
-impl Client {
-    async fn send(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.expect("the server reads");
-    }
-
-    /// One answer with a `Content-Length`.
-    async fn answer(&mut self) -> String {
-        let mut answer = Vec::new();
-        loop {
-            let text = String::from_utf8_lossy(&answer).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length =
-                    head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-                if body.len() >= length.unwrap_or(0) {
-                    return text;
-                }
-            }
-            let byte = self.0.read_u8().await.expect("an answer");
-            answer.push(byte);
-        }
-    }
-
-    /// What comes until the server closes.
-    async fn rest(&mut self) -> String {
-        let mut rest = Vec::new();
-        // A reset after the last byte is as closed as an orderly end.
-        let _ = self.0.read_to_end(&mut rest).await;
-        String::from_utf8_lossy(&rest).into_owned()
-    }
-}
+use super::wire::{LONG, SHORT, Server, patient};
+use crate::serve::Limits;
 
 #[actix_web::test]
 async fn one_connection_serves_many_requests_also_pipelined() {
@@ -149,6 +77,32 @@ async fn a_client_that_does_not_read_is_closed() {
 }
 
 #[actix_web::test]
+async fn a_client_that_reads_slowly_gets_all_of_it() {
+    // More than all buffers between the two can hold.
+    const ANSWERS: usize = 200;
+    let server = Server::start(Limits { write_stall: SHORT, ..patient() }).await;
+    let mut client = server.connect().await;
+    client
+        .send(&(server.get("/openapi.json").repeat(ANSWERS) + "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+        .await;
+    let begun = std::time::Instant::now();
+    let (mut all, mut piece) = (Vec::new(), vec![0; 128 * 1024]);
+    loop {
+        let read = client.0.read(&mut piece).await.expect("it is not cut off");
+        if read == 0 {
+            break;
+        }
+        all.extend_from_slice(&piece[..read]);
+        // The pace of the client is what is tested.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(begun.elapsed() > SHORT * 2, "the client was too fast to show anything");
+    let text = String::from_utf8_lossy(&all);
+    assert_eq!(text.matches("HTTP/1.1 200 OK\r\n").count(), ANSWERS);
+    assert!(text.ends_with('}'), "the last answer is whole");
+}
+
+#[actix_web::test]
 async fn one_connection_too_many_is_closed_at_once() {
     let server = Server::start(Limits { connections: 1, ..patient() }).await;
     let mut first = server.connect().await;
@@ -181,27 +135,25 @@ async fn a_stopping_server_answers_what_has_begun_and_closes_what_is_idle() {
         format!("{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", head.trim_end(), body.len());
     busy.send(&head).await;
     busy.send(&body[..10]).await;
-    let mut late = server.connect().await;
-    late.send(&server.get("/partner/v1/all-users")).await;
-    late.answer().await;
-
     let stopped = tokio::spawn({
         let handle = server.handle.clone();
         async move { handle.stop(LONG).await }
     });
-    // The listener closes once the server has heard.
-    while TcpStream::connect(server.address).await.is_ok() {
-        tokio::task::yield_now().await;
+    // Whoever still comes is answered, and told not to come back, once the server has heard.
+    let mut last = String::new();
+    while !last.contains("connection: close\r\n") {
+        let mut late = server.connect().await;
+        late.send(&server.get("/partner/v1/all-users")).await;
+        last = late.answer().await;
+        assert!(last.starts_with("HTTP/1.1 200 OK\r\n"), "{last}");
     }
-    late.send(&server.get("/partner/v1/all-users")).await;
-    let last = late.rest().await;
-    assert!(last.starts_with("HTTP/1.1 200 OK\r\n") && last.contains("connection: close\r\n"), "{last}");
     assert_eq!(idle.rest().await, "");
     assert!(!stopped.is_finished());
     busy.send(&body[10..]).await;
     let answer = busy.rest().await;
     assert!(answer.starts_with("HTTP/1.1 201 Created\r\n") && answer.contains("connection: close\r\n"), "{answer}");
     stopped.await.expect("stops");
+    assert!(TcpStream::connect(server.address).await.is_err(), "the listener is closed");
     server.ended.await.expect("ends").expect("in good order");
 }
 
@@ -210,5 +162,8 @@ async fn a_stopping_server_waits_no_longer_than_it_was_told() {
     let server = Server::start(patient()).await;
     let mut busy = server.connect().await;
     busy.send("GET /docs HTTP/1.1\r\n").await;
-    server.handle.stop(SHORT).await;
+    // The head alone may take a minute.
+    let stopped = tokio::time::timeout(LONG / 2, server.handle.stop(SHORT)).await;
+    assert!(stopped.is_ok(), "it waits");
+    assert_eq!(busy.rest().await, "");
 }

@@ -90,7 +90,7 @@ impl World {
     }
 
     pub(super) async fn key_of(&self, partner_id: PartnerId, scope: KeyScope) -> ApiKeyToken {
-        let expires_in = Some(std::time::Duration::from_secs(3600));
+        let expires_in = Some(std::time::Duration::from_hours(1));
         let new = NewApiKey { partner_id, name: name("Backend"), mode: KeyMode::Live, scope, expires_in };
         let (clock, ids) = (Arc::new(self.clock.clone()), Arc::new(self.build.ids.clone()));
         let create = CreateApiKey::new(self.store.clone(), Arc::new(PlainHasher), clock, ids);

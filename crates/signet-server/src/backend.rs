@@ -112,12 +112,12 @@ impl Backend {
     /// Makes the database fit for work: migrated where `migrate` says so, else found complete. Returns how many
     /// migrations were applied. A database that is away is given `patience` to come.
     pub(crate) async fn prepare(&self, migrate: bool, patience: Duration) -> Result<usize, StoreError> {
-        let deadline = Instant::now() + patience;
+        let begun = Instant::now();
         let mut told = false;
         loop {
             let prepared = if migrate { self.migrate().await } else { self.ready().await.map(|()| 0) };
             match prepared {
-                Err(StoreError::Unavailable { reason }) if Instant::now() + RETRY_AFTER < deadline => {
+                Err(StoreError::Unavailable { reason }) if begun.elapsed() + RETRY_AFTER < patience => {
                     if !std::mem::replace(&mut told, true) {
                         tracing::warn!(reason, "waiting for the database");
                     }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -17,19 +17,20 @@ use signet_domain::{
 
 use crate::{backend::Backend, error::Failure};
 
-/// Makes a partner and a key, unless the database has a partner already.
+/// Makes a partner and a key, unless the database has a partner already; one that was left without a key by a start that
+/// was cut short gets it now.
 pub(crate) async fn create(
     backend: &Backend,
     hasher: Arc<dyn SecretHasher>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
 ) -> Result<Option<ApiKeyToken>, Failure> {
-    if !backend.partners.list().await?.is_empty() {
-        return Ok(None);
-    }
     let name = Name::parse("Demo").expect("a name");
-    let partner =
-        CreatePartner::new(backend.partners.clone(), clock.clone(), ids.clone()).execute(name.clone()).await?;
+    let partner = match backend.partners.list().await?.as_slice() {
+        [] => CreatePartner::new(backend.partners.clone(), clock.clone(), ids.clone()).execute(name.clone()).await?,
+        [one] if one.name == name && backend.keys.list(one.id).await?.is_empty() => one.clone(),
+        _ => return Ok(None),
+    };
     let new =
         NewApiKey { partner_id: partner.id, name, mode: KeyMode::Test, scope: KeyScope::ReadWrite, expires_in: None };
     let create = CreateApiKey::new(backend.keys.clone(), hasher, clock, ids);
@@ -65,7 +66,7 @@ pub(crate) fn base_url(address: SocketAddr, encrypted: bool) -> String {
     let scheme = if encrypted { "https" } else { "http" };
     let port = address.port();
     match address.ip() {
-        IpAddr::V4(ip) if ip.is_loopback() || ip.is_unspecified() => format!("{scheme}://localhost:{port}"),
+        IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => format!("{scheme}://localhost:{port}"),
         IpAddr::V6(ip) if ip.is_unspecified() => format!("{scheme}://localhost:{port}"),
         _ => format!("{scheme}://{address}"),
     }
@@ -84,6 +85,7 @@ mod tests {
             ("0.0.0.0:443", "https://localhost:443"),
             ("[::]:4401", "https://localhost:4401"),
             ("[::1]:4401", "https://[::1]:4401"),
+            ("127.0.0.2:4401", "https://127.0.0.2:4401"),
             ("192.0.2.1:4401", "https://192.0.2.1:4401"),
         ] {
             assert_eq!(base_url(address.parse().expect("an address"), true), expected);

@@ -17,6 +17,7 @@ use signet_http::{
     Api, Metrics, Options, RateLimit,
     serve::{Limits, Serving, TlsConfig},
 };
+use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::{
     backend::Backend,
@@ -36,22 +37,22 @@ const OTHER_FILES: u64 = 512;
 pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     args.check()?;
     // Lives until the end, so that the last lines are written.
-    let _telemetry = telemetry::start(args.log_format, args.log.clone())?;
+    let telemetry = telemetry::start(args.log_format, args.log.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::runtime("cannot start the runtime", error))?;
-    let done = runtime.block_on(serve(args));
+    let done = runtime.block_on(serve(args, telemetry.lost_lines()));
     // A thread that hangs on a frozen database must not keep the process.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(args: ServeArgs) -> Result<(), Failure> {
+async fn serve(args: ServeArgs, lost_lines: ErrorCounter) -> Result<(), Failure> {
     let mut signals = StopSignals::listen().map_err(|error| Failure::runtime("cannot listen to signals", error))?;
     let (delay, grace) = (args.shutdown_delay, args.drain_timeout);
     let running = tokio::select! {
-        running = start(args) => running?,
+        running = start(args, lost_lines) => running?,
         signal = signals.next() => {
             tracing::info!(signal, "stopped before the start was complete");
             return Ok(());
@@ -62,7 +63,10 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let serving = tokio::spawn(serving);
     let signal = tokio::select! {
         signal = signals.next() => signal,
-        _ended = serving => return Err(Failure::Runtime("the server ended by itself".to_owned())),
+        ended = serving => return Err(Failure::Runtime(match ended {
+            Ok(Err(error)) => format!("the server ended by itself: {error}"),
+            _ => "the server ended by itself".to_owned(),
+        })),
     };
     tracing::info!(signal, "stopping");
     // Load balancers learn first that they should send no more.
@@ -85,7 +89,7 @@ struct Running {
     management: ServerHandle,
 }
 
-async fn start(args: ServeArgs) -> Result<Running, Failure> {
+async fn start(args: ServeArgs, lost_lines: ErrorCounter) -> Result<Running, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(RandomIds);
     let hasher = Argon2Hasher::start().map_err(|error| Failure::runtime("cannot start a thread", error))?;
@@ -94,7 +98,7 @@ async fn start(args: ServeArgs) -> Result<Running, Failure> {
     let metrics = Metrics::default();
 
     // First of all, so that the process is seen to live while it waits for its database.
-    let state = Arc::new(State::new(&metrics, Arc::clone(&verified)));
+    let state = Arc::new(State::new(&metrics, Arc::clone(&verified), lost_lines));
     let (listener, address) = bind(args.management_listen)?;
     let management = management::start(listener, Arc::clone(&state))
         .map_err(|error| Failure::runtime("cannot serve the management listener", error))?;
@@ -181,7 +185,7 @@ fn options(args: &ServeArgs) -> Options {
 
 fn limits(args: &ServeArgs) -> Limits {
     let defaults = Limits::default();
-    let workers = args.workers.map_or(defaults.workers, |workers| usize::from(workers.get()));
+    let workers = args.workers.map_or(defaults.workers, usize::from);
     Limits { connections: affordable(args.max_connections.get()), workers, ..defaults }
 }
 

@@ -3,13 +3,14 @@
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::error::Failure;
 
-/// How many lines may wait to be written. Whoever has one more waits: no line is lost.
-const BUFFERED_LINES: usize = 8192;
+/// How many lines may wait to be written. One more is lost, and counted: a reader of the log that stands still must not
+/// make the service stand still.
+const BUFFERED_LINES: usize = 65_536;
 
 /// How an event looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,12 +23,23 @@ pub(crate) enum LogFormat {
 
 /// Writes what is left when it is dropped.
 #[must_use]
-pub(crate) struct Telemetry(#[expect(dead_code, reason = "it works when it is dropped")] WorkerGuard);
+pub(crate) struct Telemetry {
+    _guard: WorkerGuard,
+    lost: ErrorCounter,
+}
+
+impl Telemetry {
+    /// Counts the lines that were lost.
+    pub(crate) fn lost_lines(&self) -> ErrorCounter {
+        self.lost.clone()
+    }
+}
 
 /// Starts to log what passes `filter`.
 pub(crate) fn start(format: LogFormat, filter: EnvFilter) -> Result<Telemetry, Failure> {
     let (writer, guard) =
-        NonBlockingBuilder::default().lossy(false).buffered_lines_limit(BUFFERED_LINES).finish(std::io::stderr());
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(BUFFERED_LINES).finish(std::io::stderr());
+    let lost = writer.error_counter();
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => {
@@ -40,7 +52,7 @@ pub(crate) fn start(format: LogFormat, filter: EnvFilter) -> Result<Telemetry, F
     }
     .map_err(|error| Failure::runtime("cannot start the log", error))?;
     log_panics();
-    Ok(Telemetry(guard))
+    Ok(Telemetry { _guard: guard, lost })
 }
 
 /// A panic is an event like others, and must not show what it was about: only a message that is part of the program

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, builder::BoolishValueParser};
+use clap::{ArgAction, Args, builder::BoolishValueParser, value_parser};
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
@@ -63,7 +63,8 @@ pub(crate) struct ServeArgs {
 
     /// How many threads answer requests [default: one for each core]
     #[arg(long, env = "SIGNET_WORKERS", hide_env_values = true, value_name = "N", help_heading = "Limits")]
-    pub(crate) workers: Option<NonZeroU16>,
+    #[arg(value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
 
     /// How many connections may be open at once
     #[arg(long, env = "SIGNET_MAX_CONNECTIONS", hide_env_values = true, help_heading = "Limits")]
@@ -76,7 +77,7 @@ pub(crate) struct ServeArgs {
 
     /// For how long to answer on after a stop signal while readiness fails, so that load balancers notice
     #[arg(long, env = "SIGNET_SHUTDOWN_DELAY", hide_env_values = true, help_heading = "Shutdown")]
-    #[arg(value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    #[arg(value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub(crate) shutdown_delay: Duration,
 
     /// For how long accepted requests are waited for after that
@@ -91,7 +92,7 @@ pub(crate) struct ServeArgs {
 
     /// What is logged: a level (error, warn, info, debug, trace) or target=level, with commas
     #[arg(long, env = "SIGNET_LOG", hide_env_values = true, help_heading = "Log")]
-    #[arg(value_name = "FILTER", default_value = "info,actix_server=warn", value_parser = values::filter)]
+    #[arg(value_name = "FILTER", default_value = "info,actix_server=warn,actix_http=off", value_parser = values::filter)]
     pub(crate) log: EnvFilter,
 }
 

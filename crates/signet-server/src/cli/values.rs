@@ -167,6 +167,6 @@ mod tests {
         }
         assert_eq!(network("192.0.2.7").map(|network| network.to_string()).as_deref(), Ok("192.0.2.7/32"));
         assert_eq!(network("fd00::/8").map(|network| network.to_string()).as_deref(), Ok("fd00::/8"));
-        assert_eq!(lifetime("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(lifetime("90d"), Ok(Duration::from_hours(90 * 24)));
     }
 }

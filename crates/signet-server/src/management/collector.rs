@@ -12,16 +12,18 @@ use signet_application::api_keys::VerifiedKeys;
 
 use super::process;
 use crate::backend::Backend;
+use tracing_appender::non_blocking::ErrorCounter;
 
 /// What is looked up when it is asked for: connections, the memory of verified keys, the process.
 pub(super) struct Gauges {
     backend: Arc<OnceLock<Backend>>,
     verified: Arc<VerifiedKeys>,
+    lost_lines: ErrorCounter,
 }
 
 impl Gauges {
-    pub(super) fn new(backend: Arc<OnceLock<Backend>>, verified: Arc<VerifiedKeys>) -> Self {
-        Self { backend, verified }
+    pub(super) fn new(backend: Arc<OnceLock<Backend>>, verified: Arc<VerifiedKeys>, lost_lines: ErrorCounter) -> Self {
+        Self { backend, verified, lost_lines }
     }
 }
 
@@ -64,6 +66,8 @@ impl Collector for Gauges {
             |name: &str, help: &str, value: u64| write(&mut encoder, name, help, &ConstCounter::new(value));
         counter("signet_verified_keys_hits", "Requests that the memory spared a verification", keys.hits)?;
         counter("signet_verified_keys_misses", "Requests that it did not", keys.misses)?;
+        let lost = u64::try_from(self.lost_lines.dropped_lines()).unwrap_or(u64::MAX);
+        counter("signet_log_lines_lost", "Log lines that nobody read fast enough", lost)?;
         if let Some(seconds) = process.cpu_seconds {
             write(&mut encoder, "process_cpu_seconds", "CPU time, user and system", &ConstCounter::new(seconds))?;
         }

@@ -73,6 +73,11 @@ mod tests {
     use super::*;
     use crate::backend::{Backend, BackendOptions};
 
+    fn state() -> State {
+        let lost_lines = tracing_appender::non_blocking(std::io::sink()).0.error_counter();
+        State::new(&signet_http::Metrics::default(), Arc::new(VerifiedKeys::default()), lost_lines)
+    }
+
     async fn get(state: &Arc<State>, path: &str) -> (u16, String) {
         let app = App::new().app_data(web::Data::from(Arc::clone(state))).configure(routes);
         let app = test::init_service(app).await;
@@ -88,7 +93,7 @@ mod tests {
         let url = format!("sqlite://{}/signet.db", directory.path().display()).parse().expect("a URL");
         let options = BackendOptions { threads: None, statement_cache: true };
         let backend = Backend::open(&url, options).expect("opened");
-        let state = Arc::new(State::new(&signet_http::Metrics::default(), Arc::new(VerifiedKeys::default())));
+        let state = Arc::new(state());
 
         assert_eq!(get(&state, "/readyz").await, (503, "not ready: starting\n".to_owned()));
         assert!(!get(&state, "/metrics").await.1.contains("signet_database_connections"));
@@ -108,7 +113,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}/signet.db", directory.path().display()).parse().expect("a URL");
         let options = BackendOptions { threads: None, statement_cache: true };
-        let state = Arc::new(State::new(&signet_http::Metrics::default(), Arc::new(VerifiedKeys::default())));
+        let state = Arc::new(state());
         state.opened(Backend::open(&url, options).expect("opened"));
         let (status, text) = get(&state, "/metrics").await;
         assert_eq!(status, 200);
@@ -117,6 +122,7 @@ mod tests {
             "signet_database_connections_idle 3.0",
             "signet_verified_keys 0",
             "signet_verified_keys_hits_total 0",
+            "signet_log_lines_lost_total 0",
             "process_cpu_seconds_total ",
             "process_resident_memory_bytes ",
             "process_open_fds ",

@@ -9,6 +9,7 @@ use signet_domain::ports::StoreError;
 
 use super::collector::Gauges;
 use crate::backend::Backend;
+use tracing_appender::non_blocking::ErrorCounter;
 
 /// Where the service is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,11 @@ pub(crate) struct State {
 
 impl State {
     /// A service that is starting.
-    pub(crate) fn new(metrics: &signet_http::Metrics, verified: Arc<VerifiedKeys>) -> Self {
+    pub(crate) fn new(metrics: &signet_http::Metrics, verified: Arc<VerifiedKeys>, lost_lines: ErrorCounter) -> Self {
         let backend = Arc::new(OnceLock::new());
         let mut registry = Registry::default();
         metrics.register(&mut registry);
-        registry.register_collector(Box::new(Gauges::new(Arc::clone(&backend), verified)));
+        registry.register_collector(Box::new(Gauges::new(Arc::clone(&backend), verified, lost_lines)));
         Self { phase: Mutex::new(Phase::Starting), backend, registry, database_was_ready: AtomicBool::new(true) }
     }
 

@@ -7,6 +7,7 @@ use signet_domain::{Timestamp, ports::Clock};
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     fn now(&self) -> Timestamp {
         let instant = chrono::DateTime::from(SystemTime::now());
         Timestamp::new(instant).expect("the clock of the machine shows a year before 10000")

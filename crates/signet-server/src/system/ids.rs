@@ -9,20 +9,20 @@ pub(crate) struct RandomIds;
 
 impl IdGenerator for RandomIds {
     fn user_id(&self) -> UserId {
-        UserId::new(Uuid::now_v7())
+        UserId::new(uuid())
     }
 
     fn partner_id(&self) -> PartnerId {
-        PartnerId::new(Uuid::now_v7())
+        PartnerId::new(uuid())
     }
 
     fn audit_entry_id(&self) -> AuditEntryId {
-        AuditEntryId::new(Uuid::now_v7())
+        AuditEntryId::new(uuid())
     }
 
     fn request_id(&self) -> RequestId {
         let mut buffer = Uuid::encode_buffer();
-        RequestId::parse(Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer)).expect("a UUID is a request id")
+        RequestId::parse(uuid().as_hyphenated().encode_lower(&mut buffer)).expect("a UUID is a request id")
     }
 
     fn api_key_id(&self) -> ApiKeyId {
@@ -34,7 +34,13 @@ impl IdGenerator for RandomIds {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is where ids come from")]
+fn uuid() -> Uuid {
+    Uuid::now_v7()
+}
+
 /// Each character is drawn by itself and the draws beyond 62 are thrown away, so all are equally likely.
+#[expect(clippy::disallowed_methods, reason = "this is where keys and secrets come from")]
 fn base62(chars: usize) -> String {
     Alphanumeric.sample_string(&mut rand::rng(), chars)
 }

@@ -13,6 +13,8 @@ struct Trace {
     inode: u64,
     size: u64,
     modified: (i64, i64),
+    /// Moves also with the owner and the mode, which decide whether it can be read.
+    changed: (i64, i64),
 }
 
 /// The state of both files at one moment.
@@ -27,6 +29,7 @@ impl CertificateFiles {
                 inode: meta.ino(),
                 size: meta.size(),
                 modified: (meta.mtime(), meta.mtime_nsec()),
+                changed: (meta.ctime(), meta.ctime_nsec()),
             })
         };
         Ok(Traces([trace(&self.certificate)?, trace(&self.key)?]))

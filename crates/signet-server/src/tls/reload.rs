@@ -65,7 +65,7 @@ pub(crate) async fn keep_fresh(mut watch: Watch, config: Arc<ArcSwap<ServerConfi
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use signet_testkit::CertificateAuthority;
 
@@ -90,6 +90,8 @@ mod tests {
         write(&files.certificate, &new.certificate);
         assert!(watch.look().expect("changed").is_err(), "the key does not fit yet");
         assert!(watch.look().is_none(), "an error is told once");
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).expect("an own file");
+        assert!(watch.look().expect("perhaps it can be read now").is_err());
         write(&files.key, &new.key);
         assert!(watch.look().expect("changed").is_ok());
 

@@ -28,7 +28,7 @@ impl Client {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(60)));
+            .timeout_global(Some(Duration::from_mins(1)));
         if let Some(path) = certificate {
             let pem = fs::read(path).expect("a certificate");
             let roots = RootCerts::new_with_certs(&[Certificate::from_pem(&pem).expect("PEM").to_owned()]);

@@ -10,7 +10,7 @@ use crate::{
 
 /// How soon a running server must have learned of what another process did: the 30 seconds that are promised, and some
 /// for a machine that is busy.
-const LEARNED: Duration = Duration::from_secs(60);
+const LEARNED: Duration = Duration::from_mins(1);
 
 /// Waits until the key is answered like that.
 fn becomes(client: &Client, expected: &str) {

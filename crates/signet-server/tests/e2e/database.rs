@@ -10,7 +10,7 @@ use crate::{
     program::{Server, json},
 };
 
-/// A directory for the program's files, and a database for it: a SQLite file in there, or one of Postgres.
+/// A directory for the program's files, and a database for it: a `SQLite` file in there, or one of Postgres.
 pub struct Place {
     directory: TempDir,
     postgres: Option<TestDatabase>,

@@ -22,6 +22,8 @@ on_both! {
         assert_eq!(answer["data"]["email"], "john.doe@example.com");
         assert!(server.stop().success());
 
+        let partners = place.json(&["partner", "list"]);
+        assert_eq!(partners["partners"].as_array().map(Vec::len), Some(1), "{partners}");
         let mut again = place.serve(&["--demo"]);
         assert!(again.stop().success());
         assert_eq!(again.out.all(), [signet_testkit::Lines::END], "a database that is not empty is left alone");
@@ -95,4 +97,13 @@ fn the_curl_lines_of_the_specification_work() {
         id,
     );
     assert_eq!((&removed["message"], &removed["data"]["userId"]), (&"User removed successfully.".into(), &id.into()));
+}
+
+#[test]
+fn a_demo_that_was_cut_short_is_completed() {
+    let place = Place::sqlite();
+    place.json(&["partner", "create", "--name", "Demo"]);
+    let server = place.serve(&["--demo"]);
+    server.out.wait_for(0, |line| line.trim().starts_with("curl ").then_some(()));
+    assert_eq!(place.json(&["partner", "list"])["partners"].as_array().map(Vec::len), Some(1));
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Asks until the answer is that one.
 fn becomes(server: &Server, path: &str, expected: u16) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let (status, text) = server.ask(path);
         if status == expected {
@@ -33,7 +33,7 @@ on_both! {
             let body = format!(r#"{{"name": "John Doe", "email": "john{}@example.com"}}"#, signal.as_raw());
             let (first, rest) = body.split_at(20);
             let mut request = TcpStream::connect(server.api).expect("a connection");
-            request.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+            request.set_read_timeout(Some(Duration::from_mins(1))).expect("a limit");
             let length = body.len();
             write!(
                 request,
@@ -56,7 +56,6 @@ on_both! {
             let mut answer = String::new();
             request.read_to_string(&mut answer).expect("an answer, and the end of the connection");
             assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
-            assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
             assert!(server.wait().success());
             server.event(start, "stopped");
         }

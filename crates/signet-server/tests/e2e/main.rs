@@ -1,4 +1,4 @@
-//! The program as its users meet it: over TLS, on a real Postgres and on a real SQLite file.
+//! The program as its users meet it: over TLS, on a real Postgres and on a real `SQLite` file.
 
 mod api;
 #[cfg(feature = "browser")]

@@ -10,7 +10,9 @@ use signet_domain::Timestamp;
 use utoipa::{
     OpenApi as _, PartialSchema, ToSchema,
     openapi::{
-        Components, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, SecurityRequirement, Server,
+        Components, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, Required, SecurityRequirement,
+        Server,
+        path::Operation,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -58,8 +60,35 @@ pub fn openapi() -> OpenApi {
         TagBuilder::new().name("Audit trail").description(Some("What changed them, by whom and when.")).build(),
     ]);
     document.security = Some(vec![SecurityRequirement::new(SECURITY_SCHEME, [""; 0])]);
-    complete(document.components.get_or_insert_default());
+    let components = document.components.get_or_insert_default();
+    complete(components);
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            name_answers(operation, components);
+        }
+        // Many clients send no body with DELETE.
+        if let Some(RefOr::T(body)) = item.delete.as_mut().and_then(|operation| operation.request_body.as_mut()) {
+            body.required = Some(Required::False);
+        }
+    }
     document
+}
+
+/// Gives the schema of a success the name of its operation, which generated clients name their types by.
+fn name_answers(operation: &mut Operation, components: &mut Components) {
+    let mut name = operation.operation_id.clone().unwrap_or_default() + "Response";
+    name.get_mut(..1).map(str::make_ascii_uppercase);
+    let responses = operation.responses.responses.values_mut();
+    for response in responses {
+        if let RefOr::T(response) = response
+            && let Some(RefOr::T(content)) = response.content.get_mut("application/json")
+            && let Some(schema @ RefOr::T(_)) = &mut content.schema
+        {
+            let reference = RefOr::Ref(Ref::from_schema_name(&name));
+            components.schemas.insert(name.clone(), std::mem::replace(schema, reference));
+        }
+    }
 }
 
 fn complete(components: &mut Components) {
@@ -80,7 +109,8 @@ fn complete(components: &mut Components) {
     components.schemas.insert(CursorPagination::name().into_owned(), CursorPagination::schema());
     components.schemas.insert("FieldChange".to_owned(), schemas::field_change());
     components.schemas.insert("MetadataValue".to_owned(), schemas::metadata_value());
-    components.schemas.insert("Error".to_owned(), schemas::refusal());
+    components.schemas.insert("Actor".to_owned(), schemas::actor_schema());
+    components.schemas.extend(schemas::refusal().map(|(name, schema)| (name.to_owned(), schema)));
     components.headers.insert("RequestId".to_owned(), responses::request_id_header());
     components.responses.extend(responses::shared());
 }

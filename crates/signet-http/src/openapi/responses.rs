@@ -38,18 +38,19 @@ pub(crate) struct Documented {
     status: StatusCode,
     message: Option<&'static str>,
     response: ResponseBuilder,
+    invalid: Vec<Detail>,
 }
 
 impl Documented {
     /// The one response of the operation that is a success.
     pub(crate) fn success(status: StatusCode, description: &str, message: Option<&'static str>) -> Self {
         let response = ResponseBuilder::new().description(description);
-        Self { status, message, response: with_request_id(response) }
+        Self { status, message, response: with_request_id(response), invalid: Vec::new() }
     }
 
     /// What its envelope holds, with an example.
     pub(crate) fn data(self, schema: impl Into<RefOr<Schema>>, example: Value) -> Self {
-        let mut envelope = schemas::strict_object()
+        let mut envelope = schemas::object()
             .property("success", ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])))
             .required("success");
         let mut shown = json!({ "success": true });
@@ -70,12 +71,18 @@ impl Documented {
         Self { response: self.response.header(name, header), ..self }
     }
 
+    /// A field that is to blame in the example of a request that is not valid.
+    pub(crate) fn invalid(mut self, field: &'static str, rule: &'static str) -> Self {
+        self.invalid.push(Detail::new(field, rule));
+        self
+    }
+
     /// All responses, now that the codes are known that the operation has besides those that all have.
     pub(crate) fn refused_with(self, codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
         let mut responses = BTreeMap::from([(self.status.as_str().to_owned(), self.response.build().into())]);
         for (status, codes) in by_status(codes.iter().chain(&ALWAYS)) {
             let response = if PARTICULAR.contains(&status) {
-                RefOr::T(refusal(status, &codes))
+                RefOr::T(refusal(status, &codes, &self.invalid))
             } else {
                 RefOr::Ref(Ref::from_response_name(component_name(status)))
             };
@@ -90,7 +97,7 @@ pub(crate) fn shared() -> BTreeMap<String, RefOr<Response>> {
     // These two belong to no operation.
     let codes = Code::ALL.iter().filter(|code| !matches!(code, Code::RouteNotFound | Code::MethodNotAllowed));
     let statuses = by_status(codes).into_iter().filter(|(status, _)| !PARTICULAR.contains(status));
-    statuses.map(|(status, codes)| (component_name(status), refusal(status, &codes).into())).collect()
+    statuses.map(|(status, codes)| (component_name(status), refusal(status, &codes, &[]).into())).collect()
 }
 
 /// `X-Request-Id`, which every response has.
@@ -119,13 +126,13 @@ fn reason(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or_default()
 }
 
-fn refusal(status: StatusCode, codes: &[Code]) -> Response {
+fn refusal(status: StatusCode, codes: &[Code], invalid: &[Detail]) -> Response {
     let examples = codes.iter().map(|&code| {
-        let example = ExampleBuilder::new().summary(code.message()).value(Some(example(code))).build();
+        let example = ExampleBuilder::new().summary(code.message()).value(Some(example(code, invalid))).build();
         (code.as_str(), example)
     });
     let content: Content =
-        ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).examples_from_iter(examples).build();
+        ContentBuilder::new().schema(Some(schemas::error_response())).examples_from_iter(examples).build();
     let words: Vec<_> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
     let description = format!("{}: {}.", reason(status), words.join(", "));
     let response = with_request_id(ResponseBuilder::new().description(description));
@@ -148,12 +155,10 @@ fn refusal(status: StatusCode, codes: &[Code]) -> Response {
     .build()
 }
 
-fn example(code: Code) -> Value {
+fn example(code: Code, invalid: &[Detail]) -> Value {
     let mut failure = Failure::new(code);
     match code {
-        Code::ValidationFailed => {
-            failure.details = vec![Detail::new("userId", "is required"), Detail::new("staus", "is not known here")];
-        }
+        Code::ValidationFailed => failure.details = invalid.to_vec(),
         Code::EmailTaken => {
             failure.details = vec![Detail::new("email", "is already registered")];
             failure.existing_user_id = UserId::parse(examples::USER_ID).ok();

@@ -11,9 +11,14 @@ use utoipa::openapi::{
 use super::examples;
 use crate::error::Code;
 
-/// An object that may have no other members than those named.
+/// An object that may get more members than those named: what is answered.
+pub(crate) fn object() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Object)
+}
+
+/// An object that may have no other members than those named: what is sent.
 pub(crate) fn strict_object() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(false)))
+    object().additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
 pub(crate) fn array_of(item: impl Into<RefOr<Schema>>) -> ArrayBuilder {
@@ -93,7 +98,8 @@ pub(crate) fn name() -> Object {
 
 pub(crate) fn email() -> Object {
     let description = "The e-mail address, at most 254 bytes; unique among the partner's users without regard to case.";
-    formatted(string(description), "email")
+    // With the letters of any script (RFC 6531) on both sides of the @.
+    formatted(string(description), "idn-email")
         .min_length(Some(3))
         .max_length(Some(EmailAddress::MAX_BYTES))
         .examples([examples::EMAIL])
@@ -218,8 +224,13 @@ pub(crate) fn action() -> Object {
     string("What happened to the user.").enum_values(Some(Action::ALL.map(Action::as_str))).build()
 }
 
-pub(crate) fn actor() -> Object {
-    strict_object()
+pub(crate) fn actor() -> Ref {
+    reference("Actor")
+}
+
+/// Who made a change.
+pub(crate) fn actor_schema() -> RefOr<Schema> {
+    object()
         .description(Some("Who made the change."))
         .property("type", string("The kind of actor.").enum_values(Some(["api_key"])))
         .property("id", string("The public part of the API key.").pattern(Some("^[0-9A-Za-z]{16}$")))
@@ -227,13 +238,13 @@ pub(crate) fn actor() -> Object {
         .required("type")
         .required("id")
         .required("name")
-        .build()
+        .into()
 }
 
 pub(crate) fn changes() -> Object {
     ["name", "email", "status", "metadata", "removedAt"]
         .into_iter()
-        .fold(strict_object().description(Some("The fields that changed.")), |changes, field| {
+        .fold(object().description(Some("The fields that changed.")), |changes, field| {
             changes.property(field, reference("FieldChange"))
         })
         .build()
@@ -242,7 +253,7 @@ pub(crate) fn changes() -> Object {
 /// The value of a field before and after.
 pub(crate) fn field_change() -> RefOr<Schema> {
     let any = |description: &str| ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description));
-    strict_object()
+    object()
         .property("from", any("Before; null where there was nothing."))
         .property("to", any("After; null where there is nothing."))
         .required("from")
@@ -251,7 +262,7 @@ pub(crate) fn field_change() -> RefOr<Schema> {
 }
 
 pub(crate) fn request_id() -> Object {
-    string("Names the request that made the change.").pattern(Some("^[A-Za-z0-9._-]{1,128}$")).build()
+    string("Names the request.").pattern(Some("^[A-Za-z0-9._-]{1,128}$")).build()
 }
 
 pub(crate) fn ip_address() -> Object {
@@ -265,30 +276,37 @@ pub(crate) fn location() -> Object {
     formatted(string("A path."), "uri-reference").build()
 }
 
-/// The envelope of a refusal.
-pub(crate) fn refusal() -> RefOr<Schema> {
-    let detail = strict_object()
+/// The envelope of a refusal, by its name among the schemas of the document.
+pub(crate) fn error_response() -> Ref {
+    reference("ErrorResponse")
+}
+
+/// The envelope of a refusal, and what it is made of.
+pub(crate) fn refusal() -> [(&'static str, RefOr<Schema>); 3] {
+    let detail = object()
+        .description(Some("A field that is to blame."))
         .property("field", string("The field, by its name in the request."))
         .property("message", string("What is wrong with it."))
         .required("field")
         .required("message");
-    let error = strict_object()
+    let error = object()
+        .description(Some("Why the request was refused."))
         .property("code", string("What went wrong, for programs.").enum_values(Some(Code::ALL.map(Code::as_str))))
-        .property("requestId", string("Names the request.").pattern(Some("^[A-Za-z0-9._-]{1,128}$")))
-        .property("details", array_of(detail.build()).description(Some("Every field that is to blame.")))
+        .property("requestId", request_id())
+        .property("details", array_of(reference("ErrorDetail")).description(Some("Every field that is to blame.")))
         .property(
             "existingUserId",
             formatted(string("With `email_taken`: the partner's own user that has the address."), "uuid"),
         )
         .required("code")
         .required("requestId");
-    strict_object()
+    let envelope = object()
         .description(Some("The request was refused."))
         .property("success", ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])))
         .property("message", string("What went wrong, for people."))
-        .property("error", error)
+        .property("error", reference("ErrorInfo"))
         .required("success")
         .required("message")
-        .required("error")
-        .into()
+        .required("error");
+    [("ErrorResponse", envelope.into()), ("ErrorInfo", error.into()), ("ErrorDetail", detail.into())]
 }

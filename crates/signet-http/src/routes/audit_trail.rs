@@ -33,7 +33,7 @@ struct Trail<'a> {
 
 /// One line of the audit trail. Written with its change, never altered, never deleted.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = AuditEntry)]
 pub(crate) struct AuditEntryBody<'a> {
     #[schema(schema_with = schemas::entry_id)]
@@ -56,7 +56,7 @@ pub(crate) struct AuditEntryBody<'a> {
 
 /// Where the next page of the trail starts.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct CursorPagination {
     #[schema(schema_with = schemas::limit)]
     limit: u32,
@@ -127,13 +127,14 @@ impl IntoResponses for Responses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         Documented::success(StatusCode::OK, "One page of the trail.", Some(MESSAGE))
             .data(
-                schemas::strict_object()
+                schemas::object()
                     .property("entries", schemas::array_of(schemas::audit_entry()))
                     .property("pagination", schemas::cursor_pagination())
                     .required("entries")
                     .required("pagination"),
                 examples::audit_trail(),
             )
+            .invalid("limit", "must be 1 to 100")
             .refused_with(&[Code::ValidationFailed, Code::InvalidCursor])
     }
 }

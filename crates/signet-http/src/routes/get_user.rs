@@ -53,6 +53,7 @@ impl IntoResponses for Responses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         Documented::success(StatusCode::OK, "The user.", None)
             .data(schemas::user(), examples::user())
+            .invalid("userId", "is required")
             .refused_with(&[Code::ValidationFailed, Code::UserNotFound])
     }
 }

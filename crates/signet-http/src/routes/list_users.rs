@@ -29,7 +29,7 @@ struct UserList<'a> {
 
 /// Which part of the list this is.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = Pagination)]
 pub(crate) struct PaginationBody {
     #[schema(schema_with = schemas::limit)]
@@ -93,13 +93,15 @@ impl IntoResponses for Responses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         Documented::success(StatusCode::OK, "One page of the users.", Some(MESSAGE))
             .data(
-                schemas::strict_object()
+                schemas::object()
                     .property("users", schemas::array_of(schemas::user()))
                     .property("pagination", schemas::pagination())
                     .required("users")
                     .required("pagination"),
                 examples::user_list(),
             )
+            .invalid("limit", "must be 1 to 100")
+            .invalid("ofset", "is not a parameter of this route")
             .refused_with(&[Code::ValidationFailed])
     }
 }

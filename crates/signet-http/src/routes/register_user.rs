@@ -84,6 +84,8 @@ impl IntoResponses for Responses {
         Documented::success(StatusCode::CREATED, "The user was registered.", Some(MESSAGE))
             .data(schemas::user(), examples::user())
             .header("Location", "Where the user can be read.", schemas::location())
+            .invalid("name", "must be 1 to 200 characters")
+            .invalid("emial", "is not a field of this request")
             .refused_with(&[
                 Code::ValidationFailed,
                 Code::MalformedJson,

@@ -25,7 +25,7 @@ const MESSAGE: &str = "User removed successfully.";
 
 /// What is left of a user that was removed.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = RemovedUser)]
 pub(crate) struct RemovedUserBody {
     #[schema(schema_with = schemas::user_id)]
@@ -47,7 +47,7 @@ pub(crate) struct RemovedUserBody {
     operation_id = "removeUser",
     tag = "Users",
     params(Parameters),
-    request_body(content = Option<UserReferenceBody>, description = "The user.", example = json!(examples::reference())),
+    request_body(content = UserReferenceBody, description = "The user.", example = json!(examples::reference())),
     responses(Responses)
 )]
 pub(crate) async fn remove_user(call: Call<'_>) -> Answer {
@@ -107,6 +107,7 @@ impl IntoResponses for Responses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         Documented::success(StatusCode::OK, "The user is removed.", Some(MESSAGE))
             .data(schemas::removed_user(), examples::removed_user())
+            .invalid("userId", "must be the same in the body and in the query")
             .refused_with(&[
                 Code::ValidationFailed,
                 Code::MalformedJson,

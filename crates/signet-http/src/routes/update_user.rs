@@ -83,6 +83,8 @@ impl IntoResponses for Responses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         Documented::success(StatusCode::OK, "The user as it is now.", Some(MESSAGE))
             .data(schemas::user(), examples::suspended_user())
+            .invalid("status", "must be active, inactive or suspended")
+            .invalid("metadata", "must be a JSON object")
             .refused_with(&[
                 Code::ValidationFailed,
                 Code::MalformedJson,

@@ -6,7 +6,7 @@ use crate::openapi::schemas;
 
 /// A user of the partner.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = User)]
 pub(crate) struct UserBody<'a> {
     #[schema(schema_with = schemas::user_id)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::support::World;
+use super::support::{World, request};
 use crate::openapi_json;
 
 /// How an operation is called on a user of the partner, and what it does.
@@ -134,6 +134,9 @@ async fn no_operation_answers_strangers() {
     let (world, user) = world().await;
     let before = trail(&world).await;
     for sample in SAMPLES {
+        let path = format!("/partner/v1{}", sample.target(&user));
+        let reply = world.send(request(sample.method, &path).set_json((sample.body)(&user))).await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (401, "missing_credentials"), "{}", sample.id);
         for (key, code) in [
             ("", "malformed_credentials"),
             ("signet_live_0123456789abcdef_nonsense", "malformed_credentials"),

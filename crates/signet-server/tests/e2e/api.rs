@@ -1,3 +1,5 @@
+use std::sync::{Mutex, mpsc};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -122,13 +124,39 @@ on_both! {
     fn what_was_acknowledged_survives_a_kill(place: &Place) {
         let key = place.partner().key;
         let mut server = place.serve(&[]);
-        let users: Vec<Value> = (0..10)
-            .map(|number| server.client(&key).register(&format!("user{number}@example.com")).body["data"].clone())
-            .collect();
-        server.signal(rustix::process::Signal::KILL);
+        let acknowledged = Mutex::new(Vec::new());
+        let (enough, is_enough) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (client, acknowledged, enough) = (server.client(&key), &acknowledged, enough.clone());
+                scope.spawn(move || {
+                    for number in 0.. {
+                        let user = json!({ "name": "John Doe", "email": format!("user{number}@writer{writer}.example") });
+                        let Ok(reply) = client.try_send("POST", "/partner/v1/register-user", &user) else { break };
+                        assert_eq!(reply.status, 201, "{}", reply.body);
+                        acknowledged.lock().expect("no panic").push(reply.body["data"].clone());
+                        // Nobody counts any more once the server is killed.
+                        let _ = enough.send(());
+                    }
+                });
+            }
+            is_enough.iter().take(50).for_each(drop);
+            server.signal(rustix::process::Signal::KILL);
+        });
         server.wait();
         let server = place.serve(&[]);
-        assert_eq!(server.client(&key).get("/partner/v1/all-users").body["data"]["users"], json!(users));
+        let client = server.client(&key);
+        let acknowledged = acknowledged.into_inner().expect("no panic");
+        for user in &acknowledged {
+            let id = user_id(user);
+            assert_eq!(client.get(&format!("/partner/v1/get-user?userId={id}")).body["data"], *user);
+            let trail = client.get(&format!("/partner/v1/audit-trail?userId={id}")).body;
+            assert_eq!(trail["data"]["entries"].as_array().map(Vec::len), Some(1), "{trail}");
+        }
+        // The last of each writer may have been committed and not acknowledged.
+        let total = client.get("/partner/v1/all-users").body["data"]["pagination"]["total"].as_u64().expect("a number");
+        let known = u64::try_from(acknowledged.len()).expect("a number");
+        assert!((known..=known + 4).contains(&total), "{total} of {known}");
     }
 
     fn what_is_wrong_is_told_in_the_envelope(place: &Place) {

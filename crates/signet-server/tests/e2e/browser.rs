@@ -80,7 +80,8 @@ async fn try_out(browser: &WebDriver, url: &str, key: &str) -> WebDriverResult<(
     find(browser, ".auth-btn-wrapper .btn-done").await?.click().await?;
     find(browser, "#operations-Users-registerUser .opblock-summary-control").await?.click().await?;
     find(browser, "#operations-Users-registerUser .execute").await?.click().await?;
-    let status = find(browser, "#operations-Users-registerUser .live-responses-table tbody .response-col_status").await?;
+    let status =
+        find(browser, "#operations-Users-registerUser .live-responses-table tbody .response-col_status").await?;
     let answer = find(browser, "#operations-Users-registerUser .live-responses-table .highlight-code").await?;
     assert!(status.text().await?.starts_with("201"), "{}", answer.text().await?);
     assert!(answer.text().await?.contains("User registered successfully."));

@@ -39,7 +39,7 @@ impl Client {
 
     pub fn get(&self, path: &str) -> Reply {
         let request = self.agent.get(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
-        read(request.call())
+        request.call().and_then(read).unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
     /// Sends a body with any method, `DELETE` included.
@@ -56,7 +56,7 @@ impl Client {
             _ => self.agent.delete(url).force_send_body(),
         };
         let request = request.header("Authorization", &self.authorization).header("Content-Type", "application/json");
-        request.send(body.to_string()).map(|response| read(Ok(response)))
+        request.send(body.to_string()).and_then(read)
     }
 
     pub fn register(&self, email: &str) -> Reply {
@@ -71,9 +71,8 @@ impl Client {
     }
 }
 
-fn read(response: Result<Response<ureq::Body>, ureq::Error>) -> Reply {
-    let mut response = response.unwrap_or_else(|error| panic!("no answer: {error}"));
-    let text = response.body_mut().read_to_string().expect("text");
+fn read(mut response: Response<ureq::Body>) -> Result<Reply, ureq::Error> {
+    let text = response.body_mut().read_to_string()?;
     let body = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    Reply { status: response.status().as_u16(), headers: response.headers().clone(), body }
+    Ok(Reply { status: response.status().as_u16(), headers: response.headers().clone(), body })
 }

@@ -14,6 +14,8 @@ use crate::Invalid;
 pub struct Metadata(Box<RawValue>);
 
 /// A JSON Merge Patch (RFC 7396) for [`Metadata`]: `null` deletes a key, an object is merged, all else replaces.
+///
+/// It has only keys and values that metadata can have: even to delete a key that cannot exist is a mistake.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetadataPatch(Map<String, Value>);
 
@@ -29,6 +31,9 @@ impl Metadata {
 
     /// Checks the object and brings it into its canonical text.
     pub fn new(object: &Map<String, Value>) -> Result<Self, Invalid> {
+        if object.len() > Self::MAX_KEYS {
+            return Err(Invalid::new("must have at most 50 keys"));
+        }
         check(object)?;
         let text =
             serde_json::to_string(&Sorted::of(object)).map_err(|_error| Invalid::new("must be a JSON object"))?;
@@ -60,7 +65,7 @@ impl Metadata {
         serde_json::from_str(self.as_json()).unwrap_or_default()
     }
 
-    /// The metadata after `patch` (RFC 7396, section 2). The result must keep the limits, the patch need not.
+    /// The metadata after `patch` (RFC 7396, section 2). Fails where that would have too many keys or be too long.
     pub fn merged(&self, patch: &MetadataPatch) -> Result<Self, Invalid> {
         let mut object = self.to_object();
         merge(&mut object, &patch.0);
@@ -69,10 +74,10 @@ impl Metadata {
 }
 
 impl MetadataPatch {
-    /// Any JSON object is a patch.
-    #[must_use]
-    pub fn new(patch: Map<String, Value>) -> Self {
-        Self(patch)
+    /// Checks keys, texts and depth as [`Metadata::new`] does; how many and how long counts once it is merged.
+    pub fn new(patch: Map<String, Value>) -> Result<Self, Invalid> {
+        check(&patch)?;
+        Ok(Self(patch))
     }
 }
 
@@ -121,10 +126,8 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// What holds for metadata and for a patch of it alike: merging keeps each key, text and level of the patch.
 fn check(object: &Map<String, Value>) -> Result<(), Invalid> {
-    if object.len() > Metadata::MAX_KEYS {
-        return Err(Invalid::new("must have at most 50 keys"));
-    }
     if object.keys().any(|key| key.is_empty() || key.chars().nth(Metadata::MAX_KEY_CHARS).is_some()) {
         return Err(Invalid::new("must have keys of 1 to 64 characters"));
     }
@@ -239,8 +242,28 @@ mod tests {
             (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
             (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
         ] {
-            let merged = Metadata::new(&object(target)).expect("valid").merged(&MetadataPatch::new(object(patch)));
+            let patch = MetadataPatch::new(object(patch)).expect("valid");
+            let merged = Metadata::new(&object(target)).expect("valid").merged(&patch);
             assert_eq!(Value::Object(merged.expect("valid").to_object()), expected);
+        }
+    }
+
+    #[test]
+    fn a_patch_speaks_of_what_metadata_can_hold() {
+        let patch = |value: Value| MetadataPatch::new(object(value));
+        for deletes in [json!({}), json!({ "ä".repeat(64): null }), nested(8)] {
+            assert!(patch(deletes.clone()).is_ok(), "{deletes}");
+        }
+        assert!(patch((0..100).map(|n| (n.to_string(), Value::Null)).collect()).is_ok(), "more than there can be");
+        for never in [
+            json!({ "": null }),
+            json!({ "a".repeat(65): null }),
+            json!({ "\0": null }),
+            json!({ "a": { "\0": null } }),
+            json!({ "a": [{ "b": "\0" }] }),
+            nested(9),
+        ] {
+            assert!(patch(never.clone()).is_err(), "{never}");
         }
     }
 }

@@ -122,10 +122,10 @@ mod tests {
         let name = proptest::option::of("[a-c]{1,2}".prop_map(|text| Name::parse(&text).expect("valid")));
         let email = proptest::option::of("[a-cA-C]@b\\.co".prop_map(|text| EmailAddress::parse(&text).expect("valid")));
         let status = proptest::option::of(proptest::sample::select(Status::ALL.to_vec()));
-        let metadata = proptest::option::of(
-            ("[a-c]", proptest::option::of(0..3))
-                .prop_map(|(key, value)| MetadataPatch::new([(key, json!(value))].into_iter().collect())),
-        );
+        let metadata =
+            proptest::option::of(("[a-c]", proptest::option::of(0..3)).prop_map(|(key, value)| {
+                MetadataPatch::new([(key, json!(value))].into_iter().collect()).expect("valid")
+            }));
         prop_oneof![
             3 => (name, email, status, metadata)
                 .prop_map(|(name, email, status, metadata)| Step::Change(UserPatch { name, email, status, metadata })),

@@ -145,7 +145,7 @@ fn a_full_disk_undoes_the_batch_and_room_mends_it() {
     let (mut connection, build, partner_id, john) = populated();
     let big = metadata(&serde_json::json!({ "a": "x".repeat(16_000) })).to_object();
     let small = build.registration(partner_id, "jane@example.com");
-    let patch = UserPatch { metadata: Some(MetadataPatch::new(big)), ..UserPatch::default() };
+    let patch = UserPatch { metadata: Some(MetadataPatch::new(big).expect("valid")), ..UserPatch::default() };
     let change = build.change(&john, &patch);
     connection.batch_execute("PRAGMA max_page_count = 1").expect("no room: the pages that there are");
     let full = users::commit(&mut connection, &[&small, &change]).expect_err("no room").0;

@@ -89,7 +89,7 @@ async fn what_the_store_refuses_reaches_the_caller() {
 async fn an_update_that_lost_a_race_is_decided_again_on_fresh_data() {
     let first = registration(PARTNER).user;
     let metadata = |key: &str| UserPatch {
-        metadata: Some(MetadataPatch::new([(key.to_owned(), true.into())].into_iter().collect())),
+        metadata: Some(MetadataPatch::new([(key.to_owned(), true.into())].into_iter().collect()).expect("valid")),
         ..UserPatch::default()
     };
     let context = context(5);
@@ -141,7 +141,7 @@ async fn an_update_that_changes_nothing_commits_nothing() {
 #[tokio::test]
 async fn merged_metadata_that_breaks_a_limit_is_the_metadata_s_fault() {
     let too_many = (0..51).map(|number| (number.to_string(), 0.into())).collect();
-    let patch = UserPatch { metadata: Some(MetadataPatch::new(too_many)), ..UserPatch::default() };
+    let patch = UserPatch { metadata: Some(MetadataPatch::new(too_many).expect("valid")), ..UserPatch::default() };
     let refused =
         update(holding(registration(PARTNER).user)).execute(&request(KeyScope::ReadWrite), USER, &patch).await;
     let reason = Invalid::new("must have at most 50 keys");

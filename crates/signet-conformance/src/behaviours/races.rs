@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use signet_domain::{
-    UserPatch,
+    MetadataPatch, UserPatch,
     ports::{CommitError, Page},
 };
 
@@ -119,7 +119,8 @@ pub async fn updates_made_again_on_fresh_data_all_survive(scene: Scene) {
         let (partner_id, user_id) = (john.partner_id, john.id);
         writers.push(tokio::spawn(async move {
             let mark = serde_json::Map::from_iter([(format!("writer{writer}"), true.into())]);
-            let patch = UserPatch { metadata: Some(signet_domain::MetadataPatch::new(mark)), ..UserPatch::default() };
+            let patch = MetadataPatch::new(mark).expect("a valid patch");
+            let patch = UserPatch { metadata: Some(patch), ..UserPatch::default() };
             loop {
                 let held = users.find(partner_id, user_id).await.expect("an answer").expect("the user");
                 match users.commit(build.change(&held, &patch)).await {

@@ -51,14 +51,9 @@ pub async fn text_of_every_script_survives(scene: Scene) {
     let partner_id = scene.partner().await;
     let text = "Ωμέγα 名前 שלום 👩‍👩‍👧 ' \" \\ % _ ; -- {a,b} $1 ?1 :a \u{feff} \u{10ffff} NULL";
     let john = scene.register(partner_id, "o'brien+{x}@bücher.example").await;
-    let patch = UserPatch {
-        name: Some(name(text)),
-        metadata: Some(MetadataPatch::new(Map::from_iter([(
-            "ключ \"'{},\\".to_owned(),
-            json!([text, "\u{1}\t\r\n\u{7f}\u{2028}", "\\u0041", "{}", ""]),
-        )]))),
-        ..UserPatch::default()
-    };
+    let notes = json!([text, "\u{1}\t\r\n\u{7f}\u{2028}", "\\u0041", "{}", ""]);
+    let metadata = MetadataPatch::new(Map::from_iter([("ключ \"'{},\\".to_owned(), notes)])).expect("a valid patch");
+    let patch = UserPatch { name: Some(name(text)), metadata: Some(metadata), ..UserPatch::default() };
     finds_what_was_committed(&scene, scene.build.change(&john, &patch)).await;
 }
 

@@ -50,7 +50,7 @@ fn read(body: &[u8]) -> Result<(UserId, UserPatch), Failure> {
         name: fields.optional("name", text(Name::parse)),
         email: fields.optional("email", text(EmailAddress::parse)),
         status: fields.optional("status", text(Status::parse)),
-        metadata: fields.optional("metadata", object(|object| Ok(MetadataPatch::new(object)))),
+        metadata: fields.optional("metadata", object(MetadataPatch::new)),
     };
     Ok((fields.finish(user_id)?, patch))
 }

@@ -18,6 +18,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! Ports that are types of their own make an adapter with [`Adapter::from_ports`]. Give it a second one on the same
+//! database with [`Adapter::with_peer`]: what holds within one process may not hold between two.
+//!
 //! A test runs on a tokio runtime of its own, with timers, I/O and two threads.
 //!
 //! # Testing what uses the ports

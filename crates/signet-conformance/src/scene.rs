@@ -20,6 +20,7 @@ pub struct Adapter {
     pub partners: Arc<dyn PartnerRepository>,
     /// Their API keys.
     pub api_keys: Arc<dyn ApiKeyRepository>,
+    peer: Option<Box<Self>>,
     kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -30,7 +31,27 @@ impl Adapter {
         S: UserRepository + AuditTrail + PartnerRepository + ApiKeyRepository + 'static,
     {
         let store = Arc::new(store);
-        Self { users: store.clone(), audit: store.clone(), partners: store.clone(), api_keys: store, kept: None }
+        Self::from_ports(store.clone(), store.clone(), store.clone(), store)
+    }
+
+    /// The adapter whose ports are types of their own, on one database.
+    pub fn from_ports(
+        users: Arc<dyn UserRepository>,
+        audit: Arc<dyn AuditTrail>,
+        partners: Arc<dyn PartnerRepository>,
+        api_keys: Arc<dyn ApiKeyRepository>,
+    ) -> Self {
+        Self { users, audit, partners, api_keys, peer: None, kept: None }
+    }
+
+    /// The same with another adapter on the same database, as another process would have it.
+    ///
+    /// One adapter may keep its promises by doing one thing after the other. With a peer, those who race go through
+    /// both, and what the one acknowledged the other has to see.
+    #[must_use]
+    pub fn with_peer(mut self, peer: Self) -> Self {
+        self.peer = Some(Box::new(peer));
+        self
     }
 
     /// Keeps `guard` alive until the test has ended: what deletes the database when it is dropped.
@@ -65,6 +86,11 @@ impl Scene {
         id
     }
 
+    /// The adapter and its peer.
+    pub(crate) fn adapters(&self) -> impl Iterator<Item = &Adapter> + Clone {
+        [&self.adapter].into_iter().chain(self.adapter.peer.as_deref())
+    }
+
     pub(crate) async fn commit(&self, change: UserChange) -> Result<User, CommitError> {
         self.adapter.users.commit(change).await
     }
@@ -95,17 +121,29 @@ impl Scene {
         self.adapter.audit.entries(partner_id, filter, None, 10_000).await.expect("an answer")
     }
 
-    /// Commits all changes at the same time and returns the outcomes in the order of the changes.
+    /// Commits all changes at the same time, in turns through the adapter and its peer, and returns the outcomes in the
+    /// order of the changes.
     pub(crate) async fn race(&self, changes: impl IntoIterator<Item = UserChange>) -> Vec<Result<User, CommitError>> {
-        let changes: Vec<_> = changes.into_iter().collect();
-        let start = Arc::new(tokio::sync::Barrier::new(changes.len()));
-        let racers: Vec<_> = changes
+        self.at_once(changes, |adapter, change| async move { adapter.users.commit(change).await }).await
+    }
+
+    /// Does `work` with each item at the same time, in turns through the adapter and its peer.
+    pub(crate) async fn at_once<I, T, W>(&self, items: impl IntoIterator<Item = I>, work: fn(Adapter, I) -> W) -> Vec<T>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+        W: Future<Output = T> + Send + 'static,
+    {
+        let items: Vec<_> = items.into_iter().collect();
+        let start = Arc::new(tokio::sync::Barrier::new(items.len()));
+        let racers: Vec<_> = items
             .into_iter()
-            .map(|change| {
-                let (users, start) = (Arc::clone(&self.adapter.users), Arc::clone(&start));
+            .zip(self.adapters().cycle().cloned())
+            .map(|(item, adapter)| {
+                let start = Arc::clone(&start);
                 tokio::spawn(async move {
                     start.wait().await;
-                    users.commit(change).await
+                    work(adapter, item).await
                 })
             })
             .collect();

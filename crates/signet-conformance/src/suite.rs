@@ -40,9 +40,11 @@ macro_rules! suite {
             one_of_many_registrations_with_an_address_wins
             one_of_many_updates_of_a_version_wins
             one_of_many_updates_to_an_address_wins
+            one_of_registrations_and_updates_to_an_address_wins
             many_registrations_all_get_a_place
             a_list_never_grows_in_the_middle
             updates_made_again_on_fresh_data_all_survive
+            a_change_and_its_entry_are_seen_together
         );
         $crate::suite!(@group $make, lists:
             users_are_listed_in_the_order_of_registration
@@ -54,6 +56,7 @@ macro_rules! suite {
             a_changed_user_keeps_its_place
             a_registration_shifts_no_page
             a_refused_registration_takes_no_place
+            a_list_sees_every_acknowledged_registration
         );
         $crate::suite!(@group $make, audit:
             entries_come_newest_first
@@ -74,6 +77,7 @@ macro_rules! suite {
             disabling_keeps_the_first_time
             an_unknown_partner_is_not_disabled
             disabling_leaves_the_users
+            disabling_at_the_same_time_keeps_one_time
         );
         $crate::suite!(@group $make, api_keys:
             a_key_is_found_as_inserted
@@ -85,6 +89,7 @@ macro_rules! suite {
             dead_keys_are_still_there
             revoking_keeps_the_first_time
             an_unknown_key_is_not_revoked
+            revoking_at_the_same_time_keeps_one_time
         );
     };
     (@group $make:expr, $group:ident: $($behaviour:ident)*) => {

@@ -134,3 +134,14 @@ pub async fn an_unknown_key_is_not_revoked(scene: Scene) {
     let at = scene.build.clock.advance(0);
     assert_eq!(scene.adapter.api_keys.revoke(scene.build.ids.api_key_id(), at).await, Ok(None));
 }
+
+/// Of many who revoke a key at the same time one gives the time; all are told that one.
+pub async fn revoking_at_the_same_time_keeps_one_time(scene: Scene) {
+    let key = scene.build.api_key(scene.partner().await);
+    insert(&scene, &key).await;
+    let times = (0..16).map(|_| (key.id.clone(), scene.build.clock.advance(1)));
+    let outcomes = scene.at_once(times, |adapter, (id, at)| async move { adapter.api_keys.revoke(id, at).await }).await;
+    let held = found(&scene, &key.id).await.expect("the key").key;
+    assert!(held.revoked_at.is_some());
+    assert!(outcomes.iter().all(|outcome| *outcome == Ok(Some(held.clone()))), "{held:?}: {outcomes:?}");
+}

@@ -2,7 +2,7 @@
 
 use signet_domain::{
     PartnerId, User, UserState,
-    ports::{CommitError, IdGenerator},
+    ports::{CommitError, IdGenerator, Page},
 };
 
 use crate::Scene;
@@ -117,4 +117,17 @@ pub async fn a_refused_registration_takes_no_place(scene: Scene) {
     let second = scene.register(partner_id, "second@example.com").await;
     let page = scene.list(partner_id, 1, 1).await;
     assert_eq!((page.users, page.total), (vec![second], 2));
+}
+
+/// A list sees every registration that was acknowledged before it, by whichever adapter.
+pub async fn a_list_sees_every_acknowledged_registration(scene: Scene) {
+    let partner_id = scene.partner().await;
+    for number in 1..=20 {
+        let user = scene.register(partner_id, &format!("user{number}@example.com")).await;
+        for adapter in scene.adapters() {
+            let page = Page::new(1, number - 1).expect("a page");
+            let page = adapter.users.list(partner_id, page).await.expect("an answer");
+            assert_eq!((page.users.as_slice(), page.total), (&[user.clone()][..], number));
+        }
+    }
 }

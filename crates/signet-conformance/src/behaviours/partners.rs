@@ -87,3 +87,16 @@ pub async fn disabling_leaves_the_users(scene: Scene) {
     assert_eq!(scene.list(partner_id, 10, 0).await.users, [john]);
     assert_eq!(scene.trail(partner_id).await.len(), 1);
 }
+
+/// Of many who disable a partner at the same time one gives the time; all are told that one.
+pub async fn disabling_at_the_same_time_keeps_one_time(scene: Scene) {
+    let partner = scene.build.partner();
+    scene.adapter.partners.insert(partner.clone()).await.expect("inserted");
+    let times = (0..16).map(|_| (partner.id, scene.build.clock.advance(1)));
+    let outcomes =
+        scene.at_once(times, |adapter, (id, at)| async move { adapter.partners.set_disabled(id, Some(at)).await });
+    let outcomes = outcomes.await;
+    let held = listed(&scene, &[partner.id]).await.pop().expect("the partner");
+    assert!(held.disabled_at.is_some());
+    assert!(outcomes.iter().all(|outcome| *outcome == Ok(Some(held.clone()))), "{held:?}: {outcomes:?}");
+}

@@ -47,7 +47,8 @@ impl Database {
     }
 
     pub fn adapter(self) -> Adapter {
-        Adapter::new(self.store).keeping(self.sql)
+        let peer = PostgresStore::connect(self.sql.url(), PostgresOptions::default()).expect("a URL");
+        Adapter::new(self.store).with_peer(Adapter::new(peer)).keeping(self.sql)
     }
 
     /// A new partner, stored.

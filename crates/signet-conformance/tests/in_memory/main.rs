@@ -1,5 +1,10 @@
-//! The in-memory adapter keeps the contract of the ports.
+//! The in-memory adapter keeps the contract of the ports, and the suite finds out who does not.
 
 use signet_conformance::{Adapter, InMemoryStore};
 
-signet_conformance::suite!(|| async { Adapter::new(InMemoryStore::default()) });
+mod torn;
+
+signet_conformance::suite!(|| async {
+    let store = InMemoryStore::default();
+    Adapter::new(store.clone()).with_peer(Adapter::new(store))
+});

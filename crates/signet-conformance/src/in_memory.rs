@@ -29,7 +29,8 @@ struct Tenant {
     users: Vec<User>,
     by_id: HashMap<UserId, usize>,
     by_email_key: HashMap<String, UserId>,
-    trail: BTreeMap<AuditPosition, AuditEntry>,
+    /// In the order of time; the user is there so that no entry takes the place of another.
+    trail: BTreeMap<(AuditPosition, UserId), AuditEntry>,
 }
 
 impl InMemoryStore {
@@ -45,19 +46,19 @@ impl Tenant {
     }
 
     fn commit(&mut self, change: UserChange) -> Result<User, CommitError> {
-        let held = self.by_id.get(&change.user.id).copied();
-        let held_version = held.map(|index| self.users[index].version);
-        if change.replaces().is_some() && change.replaces() != held_version {
+        let replaces = change.replaces();
+        let UserChange { user, audit, .. } = change;
+        let held = self.by_id.get(&user.id).copied();
+        if replaces.is_some() && replaces != held.map(|index| self.users[index].version) {
             return Err(CommitError::Stale);
         }
-        if let Some(&existing) = self.by_email_key.get(change.user.email.key())
-            && (existing != change.user.id || change.replaces().is_none())
+        if let Some(&existing) = self.by_email_key.get(user.email.key())
+            && (existing != user.id || replaces.is_none())
         {
             return Err(CommitError::EmailTaken { existing });
         }
-        let UserChange { user, audit, .. } = change;
         match held {
-            Some(_) if audit.version == signet_domain::Version::FIRST => return Err(refused("a used user id").into()),
+            Some(_) if replaces.is_none() => return Err(refused("a used user id").into()),
             Some(index) => {
                 self.by_email_key.remove(self.users[index].email.key());
                 self.users[index] = user.clone();
@@ -68,7 +69,7 @@ impl Tenant {
             }
         }
         self.by_email_key.insert(user.email.key().to_owned(), user.id);
-        self.trail.insert(audit.position(), audit);
+        self.trail.insert((audit.position(), audit.user_id), audit);
         Ok(user)
     }
 }

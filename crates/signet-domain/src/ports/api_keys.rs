@@ -16,8 +16,11 @@ pub struct KeyRecord {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ApiKeyRepository: Send + Sync {
-    /// Adds a key; `false` where its partner does not exist (nothing is written then). Its id MUST be new: one that the
-    /// partner already has is [`StoreError::Unexpected`].
+    /// Adds a key; `false` where its partner does not exist (nothing is written then).
+    ///
+    /// Its id MUST be new, under every partner. One that the same partner already has is [`StoreError::Unexpected`];
+    /// one that another partner has, a store MAY fail to notice: ids are random, and a store that is spread by partner
+    /// cannot look everywhere.
     async fn insert(&self, key: ApiKey) -> Result<bool, StoreError>;
 
     /// The key with that id, whoever owns it, with the state of its partner: what a request is authenticated by.

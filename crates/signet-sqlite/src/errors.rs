@@ -77,8 +77,9 @@ pub(crate) fn unavailable(reason: &str) -> StoreError {
     StoreError::Unavailable { reason: reason.to_owned() }
 }
 
-/// The beginnings of the texts of `sqlite3_errstr` that speak of the file and not of the statement.
-const ABOUT_THE_FILE: [&str; 13] = [
+/// The beginnings of the texts that speak of the file and not of the statement: those of `sqlite3_errstr`, and those of
+/// a schema that is not there yet.
+const ABOUT_THE_FILE: [&str; 15] = [
     "access permission denied",
     "attempt to write a readonly database",
     "cannot commit",
@@ -90,13 +91,34 @@ const ABOUT_THE_FILE: [&str; 13] = [
     "disk I/O error",
     "file is not a database",
     "locking protocol",
+    "no such column",
+    "no such table",
     "out of memory",
     "unable to open database file",
 ];
 
 /// A message that `SQLite` gave.
 pub(crate) fn from_message(message: &str) -> StoreError {
-    if ABOUT_THE_FILE.iter().any(|text| message.starts_with(text)) { unavailable(message) } else { unexpected(message) }
+    if ABOUT_THE_FILE.iter().any(|text| message.starts_with(text)) {
+        unavailable(in_words(message))
+    } else {
+        unexpected(message)
+    }
+}
+
+/// The message, unless it is the famous one: that says neither what to do nor who did it.
+pub(crate) fn in_words(message: &str) -> &str {
+    if is_locked(message) { "another process is writing" } else { message }
+}
+
+pub(crate) fn is_locked(message: &str) -> bool {
+    message.contains("database is locked") || message.contains("database table is locked")
+}
+
+/// Whether the statement names a table that does not exist.
+pub(crate) fn lacks_table(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, details)
+        if details.message().starts_with("no such table"))
 }
 
 #[cfg(test)]
@@ -117,7 +139,7 @@ mod tests {
             .expect("a table");
         let full = failure(&mut connection, "INSERT INTO t SELECT printf('%.*c', 100000, 'x')");
         assert_eq!(full, unavailable("database or disk is full"));
-        assert_eq!(failure(&mut connection, "INSERT INTO u VALUES ('secret')"), unexpected("no such table: u"));
+        assert_eq!(failure(&mut connection, "INSERT INTO u VALUES ('secret')"), unavailable("no such table: u"));
         assert_eq!(
             failure(&mut connection, "INSERT INTO t VALUES (NULL)"),
             unexpected("NOT NULL constraint failed: t.a")
@@ -126,6 +148,18 @@ mod tests {
         connection.batch_execute("PRAGMA query_only = ON").expect("a pragma");
         let read_only = failure(&mut connection, "INSERT INTO t VALUES ('a')");
         assert_eq!(read_only, unavailable("attempt to write a readonly database"));
+    }
+
+    #[test]
+    fn a_locked_database_is_said_to_be_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.db");
+        let connect = || SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("opens");
+        let (mut one, mut other) = (connect(), connect());
+        one.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+        let refused = transaction(&mut other, |_| Ok(())).expect_err("locked");
+        assert_eq!(refused.0, unavailable("another process is writing"));
+        assert_eq!(from_message("database table is locked: users"), refused.0);
     }
 
     #[test]

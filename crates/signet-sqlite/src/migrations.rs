@@ -1,17 +1,37 @@
-use diesel::{QueryDsl, RunQueryDsl, SqliteConnection, sqlite::Sqlite};
+use std::time::Duration;
+
+use diesel::{QueryDsl, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sqlite::Sqlite};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use signet_domain::ports::StoreError;
 
 use crate::{
-    errors::{Failure, from_message, transaction, unavailable, unexpected},
+    errors::{Failure, from_message, lacks_table, transaction, unavailable, unexpected},
     schema::__diesel_schema_migrations,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-/// Applies what is pending, all of it or nothing, and tells how many migrations that was.
-pub(crate) fn run(connection: &mut SqliteConnection) -> Result<usize, Failure> {
-    // The lock comes first and the question after it: of two processes the second finds nothing pending.
+/// How long a migration waits for another process, which may be migrating: longer than a caller waits for its answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Applies what is pending, all of it or nothing, and tells how many migrations that was. Usually the connection waits
+/// for another process as long as `busy_timeout`.
+pub(crate) fn run(connection: &mut SqliteConnection, busy_timeout: Duration) -> Result<usize, Failure> {
+    // Nearly always nothing is, and then nobody has to wait for a lock to learn it.
+    if !are_pending(connection)? {
+        return Ok(0);
+    }
+    wait_for_others(connection, PATIENCE)?;
+    let applied = apply(connection);
+    wait_for_others(connection, busy_timeout)?;
+    applied
+}
+
+fn wait_for_others(connection: &mut SqliteConnection, busy_timeout: Duration) -> Result<(), Failure> {
+    Ok(connection.batch_execute(&format!("PRAGMA busy_timeout = {}", busy_timeout.as_millis()))?)
+}
+
+fn apply(connection: &mut SqliteConnection) -> Result<usize, Failure> {
+    // Whoever had the lock before may have applied them: Diesel asks again.
     transaction(connection, |connection| {
         let applied = connection.run_pending_migrations(MIGRATIONS);
         applied.map(|applied| applied.len()).map_err(|error| {
@@ -24,17 +44,17 @@ pub(crate) fn run(connection: &mut SqliteConnection) -> Result<usize, Failure> {
 
 /// Fails unless every migration has been applied.
 pub(crate) fn check(connection: &mut SqliteConnection) -> Result<(), Failure> {
+    if are_pending(connection)? { Err(Failure(unavailable("migrations are pending"))) } else { Ok(()) }
+}
+
+fn are_pending(connection: &mut SqliteConnection) -> Result<bool, Failure> {
     use diesel::migration::{MigrationSource, MigrationVersion};
     let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
         .map_err(|_error| Failure(unexpected("the embedded migrations cannot be read")))?;
     let applied = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
-    let applied: Vec<MigrationVersion<'_>> = match applied.load(connection).map_err(Failure::from) {
-        Err(Failure(StoreError::Unexpected { .. })) => Vec::new(), // not even the table
+    let applied: Vec<MigrationVersion<'_>> = match applied.load(connection) {
+        Err(error) if lacks_table(&error) => Vec::new(), // none yet
         applied => applied?,
     };
-    if known.iter().all(|migration| applied.contains(&migration.name().version())) {
-        Ok(())
-    } else {
-        Err(Failure(unavailable("migrations are pending")))
-    }
+    Ok(known.iter().any(|migration| !applied.contains(&migration.name().version())))
 }

@@ -1,7 +1,9 @@
 use std::{
-    fs, io,
+    fs,
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{
@@ -9,6 +11,8 @@ use diesel::{
     connection::SimpleConnection,
     r2d2::{ConnectionManager, CustomizeConnection},
 };
+
+use crate::errors::{in_words, is_locked};
 
 pub(crate) type Pool = diesel::r2d2::Pool<ConnectionManager<SqliteConnection>>;
 
@@ -22,7 +26,7 @@ pub struct OpenError {
 
 impl OpenError {
     pub(crate) fn new(location: &Path, reason: &(impl ToString + ?Sized)) -> Self {
-        Self { location: location.display().to_string(), reason: reason.to_string() }
+        Self { location: location.display().to_string(), reason: in_words(&reason.to_string()).to_owned() }
     }
 }
 
@@ -81,21 +85,20 @@ pub(crate) fn prepare(path: &Path, busy_timeout: Duration) -> Result<(), OpenErr
     in_wal_mode(path, busy_timeout).map_err(|reason| OpenError::new(path, &reason))
 }
 
-/// Switching to WAL fails at once where another process does the same at that moment. So a new file is switched under
-/// a name of its own, and appears under the right one, whole or not at all.
+/// A new file is switched to WAL under a name of its own, and appears under the right one, whole or not at all: nobody
+/// ever finds it half made.
 fn create(path: &Path) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}-{:?}.new", std::process::id(), std::thread::current().id()));
+    // Random: two containers on one volume have the same process id. `RandomState` is seeded by the system.
+    draft.push(format!(".{:016x}.new", RandomState::new().build_hasher().finish()));
     let draft = PathBuf::from(draft);
     let mut options = fs::OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.write(true).create(true).truncate(true).open(&draft)?;
+    options.write(true).create_new(true).open(&draft)?;
     let made = in_wal_mode(&draft, Duration::ZERO).map_err(io::Error::other);
     // A file system without hard links gets an empty file, which is switched in its place.
-    let linked = made.and_then(|()| {
-        fs::hard_link(&draft, path).or_else(|_| options.truncate(false).create_new(true).open(path).map(drop))
-    });
+    let linked = made.and_then(|()| fs::hard_link(&draft, path).or_else(|_| options.open(path).map(drop)));
     fs::remove_file(&draft)?;
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -103,11 +106,22 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Of several that switch a file to WAL at the same moment all but one fail at once, whatever the busy timeout says:
+/// `SQLite` does not wait for that lock. It does wait for that of a transaction, so each takes its turn behind one.
 fn in_wal_mode(path: &Path, busy_timeout: Duration) -> Result<(), String> {
+    let start = Instant::now();
     let name = path.to_str().ok_or("the path is not valid UTF-8")?;
     let mut connection = SqliteConnection::establish(name).map_err(|error| error.to_string())?;
-    let pragmas = format!("PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL;", busy_timeout.as_millis());
-    connection.batch_execute(&pragmas).map_err(|error| error.to_string())
+    let mut execute = |sql: &str| connection.batch_execute(sql).map_err(|error| error.to_string());
+    execute(&format!("PRAGMA busy_timeout = {}", busy_timeout.as_millis()))?;
+    loop {
+        match execute("PRAGMA journal_mode = WAL") {
+            Err(reason) if is_locked(&reason) && start.elapsed() < busy_timeout => {
+                execute("BEGIN EXCLUSIVE; COMMIT")?;
+            }
+            switched => return switched,
+        }
+    }
 }
 
 /// A pool whose connections stay open: nothing closes a file but its end, and a new connection prepares all anew.

@@ -31,7 +31,7 @@ use crate::{
 fn populated() -> (SqliteConnection, Builder, PartnerId, User) {
     let mut connection = SqliteConnection::establish(":memory:").expect("opens");
     connection.batch_execute("PRAGMA foreign_keys = ON").expect("a pragma");
-    migrations::run(&mut connection).expect("migrates");
+    migrations::run(&mut connection, Duration::ZERO).expect("migrates");
     let build = Builder::new(1);
     let partner_id = build.partner().id;
     let id = partner_id.uuid().simple().to_string();

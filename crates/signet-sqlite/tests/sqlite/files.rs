@@ -51,6 +51,29 @@ async fn a_file_that_is_not_in_wal_mode_is_switched() {
 }
 
 #[test]
+fn many_switch_a_file_at_once() {
+    use diesel::connection::SimpleConnection;
+    for round in 0..20 {
+        let file = File::new();
+        if round % 2 == 0 {
+            fs::write(file.path(), "").expect("an empty file");
+        } else {
+            file.connect().batch_execute("PRAGMA journal_mode = DELETE; CREATE TABLE other (a TEXT)").expect("a table");
+        }
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    file.open(SqliteOptions::default())
+                });
+            }
+        });
+        assert_eq!(lines(&mut file.connect(), "SELECT journal_mode AS line FROM pragma_journal_mode"), ["wal"]);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_opened_is_named_with_the_reason() {
     let file = File::new();
     let missing = file.path().join("no/such/directory/signet.db");

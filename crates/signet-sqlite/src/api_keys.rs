@@ -10,7 +10,7 @@ use signet_domain::{
 
 use crate::{
     SqliteStore,
-    errors::{transaction, unexpected},
+    errors::{corrupt, transaction},
     rows::ApiKeyRow,
     schema::{api_keys, partners},
 };
@@ -64,7 +64,7 @@ impl ApiKeyRepository for SqliteStore {
                 .load(connection)?;
             let keys: Vec<_> = rows.into_iter().map(ApiKey::try_from).collect::<Result<_, _>>()?;
             if keys.iter().any(|key| key.partner_id != partner_id) {
-                return Err(unexpected("a key of another partner").into());
+                return Err(corrupt("api_keys", "partner_id", partner_id).into());
             }
             Ok(keys)
         })

@@ -1,6 +1,11 @@
 //! Rows as they lie in the tables, and what the domain makes of them.
 
-use diesel::{Queryable, Selectable, sqlite::Sqlite};
+use diesel::{
+    Queryable, Selectable,
+    deserialize::{self, FromSql, FromSqlRow},
+    sql_types::{Binary, Text},
+    sqlite::{Sqlite, SqliteValue},
+};
 use signet_domain::{
     Action, Actor, ApiKey, ApiKeyId, AuditEntry, AuditEntryId, EmailAddress, KeyMode, KeyScope, Metadata, Name,
     Partner, PartnerId, RequestId, SecretHash, Status, Timestamp, User, UserId, UserState, Version, ports::StoreError,
@@ -9,56 +14,67 @@ use uuid::Uuid;
 
 use crate::schema::{api_keys, audit_entries, partners, users};
 
-#[derive(Debug, Queryable, Selectable)]
+/// Text as it lies in the file. `SQLite` takes any bytes for text, and where they are no UTF-8 Diesel would make another
+/// text of them, in silence.
+#[derive(FromSqlRow)]
+pub(crate) struct Stored(Vec<u8>);
+
+impl FromSql<Text, Sqlite> for Stored {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        FromSql::<Binary, Sqlite>::from_sql(value).map(Self)
+    }
+}
+
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(Sqlite))]
 pub(crate) struct UserRow {
     partner_id: Vec<u8>,
     user_id: Vec<u8>,
-    name: String,
-    email: String,
-    status: String,
-    metadata: String,
+    name: Stored,
+    email: Stored,
+    status: Stored,
+    metadata: Stored,
     registered_at: i64,
     updated_at: i64,
     removed_at: Option<i64>,
     version: i64,
 }
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_entries, check_for_backend(Sqlite))]
 pub(crate) struct AuditRow {
     partner_id: Vec<u8>,
     user_id: Vec<u8>,
     version: i64,
     entry_id: Vec<u8>,
-    action: String,
-    actor_type: String,
-    actor_id: String,
-    actor_name: String,
-    changes: String,
-    request_id: String,
-    ip_address: Option<String>,
+    action: Stored,
+    actor_type: Stored,
+    actor_id: Stored,
+    actor_name: Stored,
+    changes: Stored,
+    request_id: Stored,
+    ip_address: Option<Stored>,
     occurred_at: i64,
 }
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = partners, check_for_backend(Sqlite))]
 pub(crate) struct PartnerRow {
     partner_id: Vec<u8>,
-    name: String,
+    name: Stored,
     created_at: i64,
     disabled_at: Option<i64>,
 }
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = api_keys, check_for_backend(Sqlite))]
 pub(crate) struct ApiKeyRow {
     partner_id: Vec<u8>,
-    key_id: String,
-    name: String,
-    mode: String,
-    scope: String,
-    secret_hash: String,
+    key_id: Stored,
+    name: Stored,
+    mode: Stored,
+    scope: Stored,
+    secret_hash: Stored,
     created_at: i64,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
@@ -77,6 +93,16 @@ impl<K: Fn() -> String> Place<K> {
 
     fn read<T, E>(&self, column: &'static str, value: Result<T, E>) -> Result<T, StoreError> {
         value.map_err(|_error| self.corrupt(column))
+    }
+
+    fn text<T, E>(
+        &self,
+        column: &'static str,
+        stored: &Stored,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        let text = self.read(column, str::from_utf8(&stored.0))?;
+        self.read(column, parse(text))
     }
 
     fn uuid(&self, column: &'static str, bytes: &[u8]) -> Result<Uuid, StoreError> {
@@ -98,7 +124,11 @@ impl<K: Fn() -> String> Place<K> {
 }
 
 fn readable(id: &[u8]) -> String {
-    Uuid::from_slice(id).map_or_else(|_| "?".to_owned(), |id| id.to_string())
+    Uuid::from_slice(id).map_or_else(|_| unreadable(), |id| id.to_string())
+}
+
+fn unreadable() -> String {
+    "?".to_owned()
 }
 
 impl UserRow {
@@ -109,16 +139,19 @@ impl UserRow {
         let state = UserState {
             id: UserId::new(place.uuid("user_id", &self.user_id)?),
             partner_id: place.owner(&self.partner_id, asked)?,
-            name: place.read("name", Name::parse(&self.name))?,
-            email: place.read("email", EmailAddress::parse(&self.email))?,
-            status: place.read("status", Status::parse(&self.status))?,
-            metadata: place.read("metadata", Metadata::parse(&self.metadata))?,
+            name: place.text("name", &self.name, Name::parse)?,
+            email: place.text("email", &self.email, EmailAddress::parse)?,
+            status: place.text("status", &self.status, Status::parse)?,
+            metadata: place.text("metadata", &self.metadata, Metadata::parse)?,
             registered_at: place.instant("registered_at", self.registered_at)?,
             updated_at: place.instant("updated_at", self.updated_at)?,
             removed_at: place.maybe_instant("removed_at", self.removed_at)?,
             version: place.read("version", Version::new(self.version))?,
         };
-        place.read("status", User::from_stored(state))
+        if state.updated_at < state.registered_at {
+            return Err(place.corrupt("updated_at"));
+        }
+        place.read("removed_at", User::from_stored(state))
     }
 }
 
@@ -127,7 +160,7 @@ impl AuditRow {
     pub(crate) fn into_entry(self, asked: PartnerId) -> Result<AuditEntry, StoreError> {
         let key = || format!("{}/{}/{}", readable(&self.partner_id), readable(&self.user_id), self.version);
         let place = Place { table: "audit_entries", key };
-        if self.actor_type != "api_key" {
+        if self.actor_type.0 != b"api_key" {
             return Err(place.corrupt("actor_type"));
         }
         Ok(AuditEntry {
@@ -135,14 +168,14 @@ impl AuditRow {
             partner_id: place.owner(&self.partner_id, asked)?,
             user_id: UserId::new(place.uuid("user_id", &self.user_id)?),
             version: place.read("version", Version::new(self.version))?,
-            action: place.read("action", Action::parse(&self.action))?,
+            action: place.text("action", &self.action, Action::parse)?,
             actor: Actor::ApiKey {
-                id: place.read("actor_id", ApiKeyId::parse(&self.actor_id))?,
-                name: place.read("actor_name", Name::parse(&self.actor_name))?,
+                id: place.text("actor_id", &self.actor_id, ApiKeyId::parse)?,
+                name: place.text("actor_name", &self.actor_name, Name::parse)?,
             },
-            changes: place.read("changes", serde_json::from_str(&self.changes))?,
-            request_id: place.read("request_id", RequestId::parse(&self.request_id))?,
-            ip_address: self.ip_address.as_ref().map(|text| place.read("ip_address", text.parse())).transpose()?,
+            changes: place.text("changes", &self.changes, |text| serde_json::from_str(text))?,
+            request_id: place.text("request_id", &self.request_id, RequestId::parse)?,
+            ip_address: self.ip_address.as_ref().map(|text| place.text("ip_address", text, str::parse)).transpose()?,
             occurred_at: place.instant("occurred_at", self.occurred_at)?,
         })
     }
@@ -155,7 +188,7 @@ impl TryFrom<PartnerRow> for Partner {
         let place = Place { table: "partners", key: || readable(&row.partner_id) };
         Ok(Self {
             id: PartnerId::new(place.uuid("partner_id", &row.partner_id)?),
-            name: place.read("name", Name::parse(&row.name))?,
+            name: place.text("name", &row.name, Name::parse)?,
             created_at: place.instant("created_at", row.created_at)?,
             disabled_at: place.maybe_instant("disabled_at", row.disabled_at)?,
         })
@@ -166,14 +199,16 @@ impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 
     fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
-        let place = Place { table: "api_keys", key: || format!("{}/{}", readable(&row.partner_id), row.key_id) };
+        let key_id = || str::from_utf8(&row.key_id.0).ok().and_then(|text| ApiKeyId::parse(text).ok());
+        let key_id = || key_id().map_or_else(unreadable, |id| id.to_string());
+        let place = Place { table: "api_keys", key: || format!("{}/{}", readable(&row.partner_id), key_id()) };
         Ok(Self {
-            id: place.read("key_id", ApiKeyId::parse(&row.key_id))?,
+            id: place.text("key_id", &row.key_id, ApiKeyId::parse)?,
             partner_id: PartnerId::new(place.uuid("partner_id", &row.partner_id)?),
-            name: place.read("name", Name::parse(&row.name))?,
-            mode: place.read("mode", KeyMode::parse(&row.mode))?,
-            scope: place.read("scope", KeyScope::parse(&row.scope))?,
-            secret_hash: SecretHash::new(row.secret_hash),
+            name: place.text("name", &row.name, Name::parse)?,
+            mode: place.text("mode", &row.mode, KeyMode::parse)?,
+            scope: place.text("scope", &row.scope, KeyScope::parse)?,
+            secret_hash: place.text("secret_hash", &row.secret_hash, SecretHash::parse)?,
             created_at: place.instant("created_at", row.created_at)?,
             expires_at: place.maybe_instant("expires_at", row.expires_at)?,
             revoked_at: place.maybe_instant("revoked_at", row.revoked_at)?,

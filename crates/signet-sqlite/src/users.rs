@@ -11,7 +11,7 @@ use signet_turn::Operation;
 
 use crate::{
     SqliteStore, audit,
-    errors::{Failure, is_email_taken, refused, transaction, unexpected},
+    errors::{Failure, corrupt, is_email_taken, refused, transaction, unexpected},
     pool::Pool,
     rows::UserRow,
     schema::{partners, users},
@@ -150,7 +150,7 @@ fn owner_of_address(connection: &mut SqliteConnection, user: &User) -> Result<Op
         .first(connection)
         .optional()?;
     let owner = owner.map(|id| uuid::Uuid::from_slice(&id)).transpose();
-    Ok(owner.map_err(|_error| unexpected("a user id that is none"))?.map(UserId::new))
+    Ok(owner.map_err(|_error| corrupt("users", "user_id", user.partner_id))?.map(UserId::new))
 }
 
 fn find(connection: &mut SqliteConnection, keys: &[(PartnerId, UserId)]) -> Vec<Result<Option<User>, StoreError>> {
@@ -188,6 +188,6 @@ pub(crate) fn list(connection: &mut SqliteConnection, partner_id: PartnerId, pag
     let users = rows.into_iter().filter_map(|(_, row)| row).map(|row| row.into_user(partner_id));
     Ok(UserPage {
         users: users.collect::<Result<_, _>>()?,
-        total: total.map_err(|_error| unexpected("a negative count of users"))?,
+        total: total.map_err(|_error| corrupt("partners", "user_count", partner_id))?,
     })
 }

@@ -108,10 +108,19 @@ impl KeyScope {
 pub struct SecretHash(Box<str>);
 
 impl SecretHash {
-    /// Wraps a PHC string.
+    /// Wraps the PHC string that a hasher made.
     #[must_use]
     pub fn new(phc: String) -> Self {
         Self(phc.into())
+    }
+
+    /// Reads one back from a store.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.starts_with("$argon2id$") {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid::new("must be the PHC string of an Argon2id hash"))
+        }
     }
 
     /// The PHC string.

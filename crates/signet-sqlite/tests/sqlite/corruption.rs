@@ -29,9 +29,12 @@ async fn a_corrupt_user_is_named() {
     other.batch_execute(UNCHECKED).expect("unchecked");
     for (column, value) in [
         ("name", "''"),
+        ("name", "CAST(x'6a616e65ff' AS TEXT)"), // no UTF-8
         ("email", "'jane'"),
+        ("email", "CAST(x'6a616e65ff40622e636f' AS TEXT)"),
         ("status", "'jane'"),
         ("metadata", "'jane'"),
+        ("metadata", "CAST(x'7b226a616e65223a22ff227d' AS TEXT)"),
         ("registered_at", "9223372036854775807"),
         ("updated_at", "-9223372036854775808"),
         ("removed_at", "9223372036854775807"),
@@ -53,9 +56,14 @@ async fn a_corrupt_user_is_named() {
             .expect("mended");
         assert_eq!(UserRepository::find(&store, partner_id, john.id).await, Ok(Some(john.clone())));
     }
-    other.batch_execute("UPDATE users SET removed_at = updated_at").expect("removed but active");
-    let found = UserRepository::find(&store, partner_id, john.id).await;
-    assert_corrupt(found, "users", "status", &format!("{partner_id}/{}", john.id));
+    let key = format!("{partner_id}/{}", john.id);
+    for (column, update) in [
+        ("removed_at", "removed_at = updated_at"), // but active
+        ("updated_at", "removed_at = NULL, updated_at = registered_at - 1"),
+    ] {
+        other.batch_execute(&format!("UPDATE users SET {update}")).expect("corrupted");
+        assert_corrupt(UserRepository::find(&store, partner_id, john.id).await, "users", column, &key);
+    }
 }
 
 #[tokio::test]
@@ -71,6 +79,7 @@ async fn a_corrupt_entry_is_named() {
         ("actor_type", "'jane'"),
         ("actor_id", "'jane'"),
         ("actor_name", "''"),
+        ("actor_name", "CAST(x'6a616e65ff' AS TEXT)"),
         ("changes", "'{\"jane\": 1}'"),
         ("request_id", "'jane doe'"),
         ("ip_address", "'jane'"),
@@ -92,16 +101,29 @@ async fn a_corrupt_partner_or_key_is_named() {
     ApiKeyRepository::insert(&store, key.clone()).await.expect("inserted");
     let mut other = file.connect();
     other.batch_execute(UNCHECKED).expect("unchecked");
-    for (column, value) in [("mode", "'jane'"), ("scope", "'jane'"), ("name", "''"), ("created_at", "1 << 62")] {
+    for (column, value) in [
+        ("mode", "'jane'"),
+        ("scope", "'jane'"),
+        ("name", "''"),
+        ("name", "CAST(x'6a616e65ff' AS TEXT)"),
+        ("secret_hash", "'jane'"),
+        ("created_at", "1 << 62"),
+    ] {
         other.batch_execute(&format!("UPDATE api_keys SET {column} = {value}")).expect("corrupted");
         let place = format!("{partner_id}/{}", key.id);
         assert_corrupt(ApiKeyRepository::find(&store, key.id.clone()).await, "api_keys", column, &place);
         assert_corrupt(ApiKeyRepository::list(&store, partner_id).await, "api_keys", column, &place);
         let millis = key.created_at.unix_millis();
-        let mend = format!("SET mode = 'live', scope = 'read_write', name = 'Backend', created_at = {millis}");
+        let hash = key.secret_hash.as_str();
+        let mend = format!(
+            "SET mode = 'live', scope = 'read_write', name = 'Backend', secret_hash = '{hash}', created_at = {millis}"
+        );
         other.batch_execute(&format!("UPDATE api_keys {mend}")).expect("mended");
     }
     let id = blob(partner_id.uuid());
+    other.batch_execute(&format!("UPDATE partners SET user_count = -1 WHERE partner_id = {id}")).expect("corrupted");
+    let page = UserRepository::list(&store, partner_id, Page::new(10, 0).expect("a page")).await;
+    assert_corrupt(page, "partners", "user_count", &partner_id.to_string());
     other.batch_execute(&format!("UPDATE partners SET name = '' WHERE partner_id = {id}")).expect("corrupted");
     assert_corrupt(PartnerRepository::list(&store).await, "partners", "name", &partner_id.to_string());
 }

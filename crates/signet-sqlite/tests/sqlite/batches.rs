@@ -27,6 +27,31 @@ async fn commit_together(store: &SqliteStore, file: &File, changes: Vec<UserChan
     outcomes
 }
 
+/// How many transactions the log holds: each ends with a frame that tells the size of the database, and no other does
+/// (<https://www.sqlite.org/fileformat.html#the_write_ahead_log>).
+fn transactions(file: &File) -> usize {
+    let log = std::fs::read(format!("{}-wal", file.path().display())).expect("a log");
+    let number = |bytes: &[u8]| u32::from_be_bytes(bytes[..4].try_into().expect("four bytes"));
+    let page = usize::try_from(number(&log[8..])).expect("fits");
+    let salts = &log[16..24];
+    log[32..].chunks_exact(24 + page).filter(|frame| &frame[8..16] == salts && number(&frame[4..]) != 0).count()
+}
+
+#[tokio::test]
+async fn those_who_wait_together_share_a_transaction() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    let before = transactions(&file);
+    store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
+    assert_eq!(transactions(&file), before + 1, "one by itself");
+
+    let changes = (0..30).map(|number| build.registration(partner_id, &format!("user{number}@example.com"))).collect();
+    let outcomes = commit_together(&store, &file, changes).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    // The thread had taken the first, which waited for the lock, before the others came.
+    let shared = transactions(&file) - before - 1;
+    assert!((1..=2).contains(&shared), "{shared} transactions");
+}
+
 #[tokio::test]
 async fn each_member_of_a_batch_gets_its_own_outcome() {
     let (store, file, build, partner_id) = File::with_a_partner().await;

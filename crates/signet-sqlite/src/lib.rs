@@ -26,11 +26,12 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use diesel::SqliteConnection;
 // Named so that its `bundled` feature takes effect.
 use libsqlite3_sys as _;
+use scheduled_thread_pool::ScheduledThreadPool;
 use signet_domain::ports::StoreError;
 use signet_turn::{Lane, Limits, Turn};
 
@@ -69,6 +70,7 @@ pub struct PoolState {
 /// A store in a `SQLite` file. Clones share it.
 #[derive(Clone)]
 pub struct SqliteStore {
+    path: Arc<Path>,
     pools: [Pool; 2],
     reads: Turn<Pool>,
     writes: Turn<Pool>,
@@ -86,15 +88,18 @@ impl SqliteStore {
         let readers = readers.max(1);
         let path = pool::path(location)?;
         pool::prepare(&path, deadline)?;
-        let reading = pool::build(&path, Access::Read, readers, deadline)?;
-        let writing = pool::build(&path, Access::Write, 1, deadline)?;
+        let helper = ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("sqlite-pool").build();
+        let helper = Arc::new(helper);
+        let reading = pool::build(&path, (Access::Read, readers), deadline, &helper)?;
+        let writing = pool::build(&path, (Access::Write, 1), deadline, &helper)?;
         let start = |name, threads, pool: &Pool| {
             Turn::start(name, Limits { threads, queue, deadline }, pool.clone())
                 .map_err(|error| OpenError::new(&path, &error))
         };
         let reads = start("sqlite-read", usize::try_from(readers).unwrap_or(usize::MAX), &reading)?;
         let writes = start("sqlite-write", 1, &writing)?;
-        Ok(Self { pools: [reading, writing], finds: reads.lane(), commits: writes.lane(), reads, writes })
+        let (path, pools) = (path.into(), [reading, writing]);
+        Ok(Self { path, pools, finds: reads.lane(), commits: writes.lane(), reads, writes })
     }
 
     /// Applies the migrations that are pending, all of them or none, and tells how many they were. Two processes may
@@ -107,9 +112,15 @@ impl SqliteStore {
         migrated.unwrap_or_else(|_panicked| Err(errors::unexpected("a migration panicked")))
     }
 
-    /// Whether the store can do its work: the file answers, and no migration is pending.
+    /// Whether the store can do its work: the file answers and may be written to, and no migration is pending. A full
+    /// disk shows in a write alone: those who only read go on.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.read(migrations::check).await
+        let path = Arc::clone(&self.path);
+        self.read(move |connection| {
+            pool::check_writable(&path)?;
+            migrations::check(connection)
+        })
+        .await
     }
 
     /// How many connections there are, of readers and writer together.

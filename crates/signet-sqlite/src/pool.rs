@@ -3,6 +3,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,8 +12,10 @@ use diesel::{
     connection::SimpleConnection,
     r2d2::{ConnectionManager, CustomizeConnection},
 };
+use scheduled_thread_pool::ScheduledThreadPool;
+use signet_domain::ports::StoreError;
 
-use crate::errors::{in_words, is_locked};
+use crate::errors::{in_words, is_locked, unavailable};
 
 pub(crate) type Pool = diesel::r2d2::Pool<ConnectionManager<SqliteConnection>>;
 
@@ -124,11 +127,30 @@ fn in_wal_mode(path: &Path, busy_timeout: Duration) -> Result<(), String> {
     }
 }
 
+/// Fails where the file or its directory, in which the log lies, cannot be written to. Asks the system and not the file:
+/// to open it once more and close it would take the locks of this process away.
+pub(crate) fn check_writable(path: &Path) -> Result<(), StoreError> {
+    #[cfg(unix)]
+    for place in [Some(path), path.parent()].into_iter().flatten() {
+        rustix::fs::access(place, rustix::fs::Access::WRITE_OK)
+            .map_err(|error| unavailable(&format!("the file or its directory cannot be written to: {error}")))?;
+    }
+    Ok(())
+}
+
 /// A pool whose connections stay open: nothing closes a file but its end, and a new connection prepares all anew.
-pub(crate) fn build(path: &Path, access: Access, size: u32, busy_timeout: Duration) -> Result<Pool, OpenError> {
+///
+/// `helper` opens a connection anew where one broke; pools can share it.
+pub(crate) fn build(
+    path: &Path,
+    (access, size): (Access, u32),
+    busy_timeout: Duration,
+    helper: &Arc<ScheduledThreadPool>,
+) -> Result<Pool, OpenError> {
     let name = path.to_str().ok_or_else(|| OpenError::new(path, "the path is not valid UTF-8"))?;
     Pool::builder()
         .max_size(size)
+        .thread_pool(Arc::clone(helper))
         .test_on_check_out(false)
         .idle_timeout(None)
         .max_lifetime(None)

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use signet_domain::ports::UserRepository;
+use signet_domain::ports::{StoreError, UserRepository};
 use signet_sqlite::{SqliteOptions, SqliteStore};
 
 use crate::support::{File, lines};
@@ -93,4 +93,15 @@ async fn connections_are_counted() {
     let (store, _file) = File::migrated().await;
     let state = store.pool_state();
     assert_eq!((state.connections, state.idle), (3, 3), "two readers and a writer");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_whose_file_cannot_be_written_to_is_not_ready() {
+    let (store, file) = File::migrated().await;
+    assert_eq!(store.ready().await, Ok(()));
+    // Who runs as root may write to any file, except to one that is gone.
+    fs::rename(file.path(), file.path().with_extension("away")).expect("renamed");
+    let Err(StoreError::Unavailable { reason }) = store.ready().await else { panic!("it is not ready") };
+    assert!(reason.starts_with("the file or its directory cannot be written to"), "{reason}");
 }

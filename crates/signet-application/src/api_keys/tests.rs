@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use mockall::predicate::eq;
 use signet_domain::{
     ApiKey, ApiKeyToken, KeyMode, KeyScope, SecretHash,
     ports::{HashError, KeyRecord, MockApiKeyRepository, MockPartnerRepository, MockSecretHasher},
@@ -32,7 +33,10 @@ fn key() -> ApiKey {
 /// A store that is asked for the key exactly `times` times.
 fn store(key: ApiKey, partner_disabled: bool, times: usize) -> MockApiKeyRepository {
     let mut keys = MockApiKeyRepository::new();
-    keys.expect_find().times(times).returning(move |_| Ok(Some(KeyRecord { key: key.clone(), partner_disabled })));
+    keys.expect_find()
+        .with(eq(key_id()))
+        .times(times)
+        .returning(move |_| Ok(Some(KeyRecord { key: key.clone(), partner_disabled })));
     keys
 }
 
@@ -129,11 +133,21 @@ async fn a_remembered_key_expires_on_time() {
 }
 
 #[tokio::test]
+async fn a_key_that_does_not_exist_is_not_revoked() {
+    let mut keys = MockApiKeyRepository::new();
+    keys.expect_revoke().with(eq(key_id()), eq(at(7))).once().returning(|_, _| Ok(None));
+    let revoke = RevokeApiKey::new(Arc::new(keys), Hands::at(7), Arc::default());
+    assert_eq!(revoke.execute(key_id()).await, Ok(None));
+}
+
+#[tokio::test]
 async fn a_revoked_key_stops_at_once() {
     let clock = Hands::at(0);
     let memory: Arc<VerifiedKeys> = Arc::default();
     let mut keys = store(key(), false, 1);
-    keys.expect_revoke().returning(|_, at| Ok(Some(ApiKey { revoked_at: Some(at), ..key() })));
+    keys.expect_revoke()
+        .with(eq(key_id()), eq(at(0)))
+        .returning(|_, at| Ok(Some(ApiKey { revoked_at: Some(at), ..key() })));
     let keys = Arc::new(keys);
     let revoke = RevokeApiKey::new(keys.clone(), clock.clone(), Arc::clone(&memory));
 
@@ -163,7 +177,9 @@ async fn a_key_revoked_while_it_is_being_verified_is_not_remembered() {
     let clock = Hands::at(0);
     let memory: Arc<VerifiedKeys> = Arc::default();
     let mut keys = store(key(), false, 1);
-    keys.expect_revoke().returning(|_, at| Ok(Some(ApiKey { revoked_at: Some(at), ..key() })));
+    keys.expect_revoke()
+        .with(eq(key_id()), eq(at(0)))
+        .returning(|_, at| Ok(Some(ApiKey { revoked_at: Some(at), ..key() })));
     let keys = Arc::new(keys);
     let revoke = RevokeApiKey::new(keys.clone(), clock.clone(), Arc::clone(&memory));
     let verify = VerifyApiKey::new(keys, Arc::new(RevokesMeanwhile(revoke)), clock, memory);
@@ -196,11 +212,25 @@ fn new_key(expires_in: Option<Duration>) -> NewApiKey {
 
 #[tokio::test]
 async fn a_new_key_stores_the_hash_and_shows_the_token() {
-    let mut keys = MockApiKeyRepository::new();
-    keys.expect_insert().withf(|stored| stored.secret_hash == key().secret_hash).once().returning(|_| Ok(true));
-    let (stored, shown) = create(keys).execute(new_key(Some(Duration::from_secs(3600)))).await.expect("created");
-    assert_eq!(shown, token());
-    assert_eq!(stored.expires_at, Some(at(2 * HOUR)));
+    for (mode, scope, expires_in) in
+        [(KeyMode::Live, KeyScope::ReadWrite, Some(Duration::from_hours(1))), (KeyMode::Test, KeyScope::ReadOnly, None)]
+    {
+        let expires_at = expires_in.map(|_| at(2 * HOUR));
+        let expected = ApiKey { name: name("ci"), mode, scope, created_at: at(HOUR), expires_at, ..key() };
+        let mut keys = MockApiKeyRepository::new();
+        keys.expect_insert().with(eq(expected.clone())).once().returning(|_| Ok(true));
+        let new = NewApiKey { partner_id: PARTNER, name: name("ci"), mode, scope, expires_in };
+        let (stored, shown) = create(keys).execute(new).await.expect("created");
+        assert_eq!((stored, shown), (expected, ApiKeyToken { mode, ..token() }));
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_secret_was_not_hashed_is_not_stored() {
+    let mut busy = MockSecretHasher::new();
+    busy.expect_hash().once().returning(|_| Err(HashError::Overloaded));
+    let create = CreateApiKey::new(Arc::new(MockApiKeyRepository::new()), Arc::new(busy), Hands::at(HOUR), ids());
+    assert_eq!(create.execute(new_key(None)).await, Err(CreateApiKeyError::Hash(HashError::Overloaded)));
 }
 
 #[tokio::test]
@@ -218,7 +248,7 @@ async fn the_list_tells_the_state_of_each_key() {
     let expired = ApiKey { expires_at: Some(at(HOUR)), ..key() };
     let revoked = ApiKey { revoked_at: Some(at(0)), ..expired.clone() };
     let stored = vec![key(), expired, revoked];
-    keys.expect_list().returning(move |_| Ok(stored.clone()));
+    keys.expect_list().with(eq(PARTNER)).returning(move |_| Ok(stored.clone()));
     let list = ListApiKeys::new(Arc::new(keys), Arc::new(MockPartnerRepository::new()), Hands::at(HOUR));
     let states: Vec<_> =
         list.execute(PARTNER).await.expect("listed").expect("a partner").into_iter().map(|(_, state)| state).collect();

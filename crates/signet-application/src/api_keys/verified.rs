@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::future::Cache;
+use moka::{future::Cache, policy::EvictionPolicy};
 use sha2::{Digest, Sha256};
 use signet_domain::{ApiKeyId, Timestamp};
 
@@ -18,7 +18,9 @@ use crate::{Caller, api_keys::VerifyError};
 /// Bounded in number and age, keyed by the SHA-256 of the whole token; it holds no secret and remembers successes only.
 pub struct VerifiedKeys {
     entries: Cache<[u8; 32], Verified>,
-    /// Keys revoked through this process. An entry that was being made while its key was revoked is caught by it.
+    /// Keys revoked through this process, which only a process that revokes has. An entry that was being made while its
+    /// key was revoked is caught by it. As bounded as `entries`, and the oldest go first: to lose one takes 10,000
+    /// revocations in the two minutes that it is kept, and then the key lives on here no longer than elsewhere.
     revoked: Cache<ApiKeyId, ()>,
     /// Spares the hot path the look into `revoked` for as long as that is empty.
     any_revoked: AtomicBool,
@@ -109,7 +111,11 @@ impl Default for VerifiedKeys {
         Self {
             entries: Cache::builder().max_capacity(Self::MAX_ENTRIES).time_to_live(Self::MAX_AGE).build(),
             // Longer than any verification that read the key before it was revoked can stay in `entries`.
-            revoked: Cache::builder().time_to_live(Self::MAX_AGE * 4).build(),
+            revoked: Cache::builder()
+                .max_capacity(Self::MAX_ENTRIES)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(Self::MAX_AGE * 4)
+                .build(),
             any_revoked: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -120,5 +126,45 @@ impl Default for VerifiedKeys {
 impl fmt::Debug for VerifiedKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("VerifiedKeys").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signet_domain::KeyScope;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn read_at(read_at: Instant) -> Verified {
+        Verified { caller: request(KeyScope::ReadOnly).caller, expires_at: None, read_at }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_trusted_for_thirty_seconds_from_its_reading() {
+        let now = Instant::now();
+        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).expect("the machine runs for longer");
+        for (seconds, trusted) in [(25, true), (31, false)] {
+            let keys = VerifiedKeys::default();
+            let digest = VerifiedKeys::digest("token");
+            // Inserted just now, whatever time it took since the reading.
+            keys.insert_with(digest, async { Ok(read_at(ago(seconds))) }).await.expect("verified");
+            assert_eq!(keys.get(&digest).await.is_some(), trusted, "{seconds} s");
+            assert_eq!((keys.state().hits, keys.state().misses), (u64::from(trusted), 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_keys_are_held_than_there_is_room_for() {
+        let keys = VerifiedKeys::default();
+        for number in 0..VerifiedKeys::MAX_ENTRIES + 500 {
+            let digest = VerifiedKeys::digest(&number.to_string());
+            keys.insert_with(digest, async { Ok(read_at(Instant::now())) }).await.expect("verified");
+            keys.forget(signet_domain::ApiKeyId::parse(&format!("{number:016}")).expect("valid")).await;
+        }
+        keys.entries.run_pending_tasks().await;
+        keys.revoked.run_pending_tasks().await;
+        let held = [keys.entries.entry_count(), keys.revoked.entry_count()];
+        assert_eq!(held, [VerifiedKeys::MAX_ENTRIES; 2]);
     }
 }

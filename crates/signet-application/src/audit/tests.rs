@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use mockall::predicate::{always, eq};
 use signet_domain::{
     AuditEntry, KeyScope, Version,
     ports::{AuditFilter, MockAuditTrail},
@@ -28,7 +29,8 @@ fn numbers(page: &AuditPage) -> Vec<i64> {
 #[tokio::test]
 async fn pages_follow_one_another_until_there_is_none() {
     let mut port = MockAuditTrail::new();
-    port.expect_entries().times(2).returning(|_, _, before, limit| {
+    let asked = (eq(PARTNER), eq(AuditFilter::default()), always(), eq(3));
+    port.expect_entries().with(asked.0, asked.1, asked.2, asked.3).times(2).returning(|_, _, before, limit| {
         let limit = usize::try_from(limit).expect("fits");
         Ok(trail(4)
             .into_iter()

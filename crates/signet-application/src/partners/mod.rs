@@ -3,5 +3,8 @@
 mod create;
 mod disable;
 
+#[cfg(test)]
+mod tests;
+
 pub use create::CreatePartner;
 pub use disable::DisablePartner;

@@ -3,6 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use mockall::predicate::eq;
 use signet_domain::{
     Action, Invalid, KeyScope, Metadata, MetadataPatch, Status, User, UserPatch,
     ports::{CommitError, MockUserRepository, Page, StoreError, UserPage},
@@ -30,8 +31,19 @@ fn update(users: MockUserRepository) -> UpdateUser {
 /// A store that holds one user of the partner and accepts nothing.
 fn holding(user: User) -> MockUserRepository {
     let mut users = MockUserRepository::new();
-    users.expect_find().returning(move |_, _| Ok(Some(user.clone())));
+    users.expect_find().with(eq(PARTNER), eq(USER)).returning(move |_, _| Ok(Some(user.clone())));
     users
+}
+
+/// A store that holds no such user.
+fn empty() -> MockUserRepository {
+    let mut users = MockUserRepository::new();
+    users.expect_find().with(eq(PARTNER), eq(USER)).returning(|_, _| Ok(None));
+    users
+}
+
+fn remove(users: MockUserRepository, now: i64) -> RemoveUser {
+    RemoveUser::new(Arc::new(users), Hands::at(now), ids())
 }
 
 #[tokio::test]
@@ -45,6 +57,8 @@ async fn a_registration_commits_an_active_user_with_its_audit_entry() {
                 && change.user.status == Status::Active
                 && change.user.registered_at == at(5)
                 && change.audit.action == Action::Registered
+                && change.audit.actor == request(KeyScope::ReadWrite).actor()
+                && change.audit.occurred_at == at(5)
                 && change.audit.request_id.as_str() == "request-1"
                 && change.audit.ip_address.is_some()
         })
@@ -62,8 +76,8 @@ async fn a_read_only_key_changes_nothing() {
     assert_eq!(refused, Err(Error::InsufficientScope));
     let refused = update(MockUserRepository::new()).execute(&request, USER, &suspend()).await;
     assert_eq!(refused, Err(Error::InsufficientScope));
-    let remove = RemoveUser::new(Arc::new(MockUserRepository::new()), Hands::at(5), ids());
-    assert_eq!(remove.execute(&request, USER).await, Err(Error::InsufficientScope));
+    let refused = remove(MockUserRepository::new(), 5).execute(&request, USER).await;
+    assert_eq!(refused, Err(Error::InsufficientScope));
 }
 
 #[tokio::test]
@@ -83,6 +97,17 @@ async fn what_the_store_refuses_reaches_the_caller() {
         let refused = update(users).execute(&request(KeyScope::ReadWrite), USER, &suspend()).await;
         assert_eq!(refused, Err(expected));
     }
+}
+
+#[tokio::test]
+async fn a_new_id_that_is_taken_is_a_defect_and_no_race() {
+    let mut users = MockUserRepository::new();
+    users.expect_commit().once().returning(|_| Err(CommitError::Stale));
+    let refused = register(users).execute(&request(KeyScope::ReadWrite), new_user()).await;
+    assert_eq!(
+        refused,
+        Err(Error::Store(StoreError::Unexpected { reason: "a new user id exists already".to_owned() }))
+    );
 }
 
 #[tokio::test]
@@ -124,10 +149,27 @@ async fn an_update_must_change_something_that_exists() {
         update(MockUserRepository::new()).execute(&request(KeyScope::ReadWrite), USER, &UserPatch::default()).await;
     assert_eq!(nothing, Err(Error::NothingToChange));
 
-    let mut users = MockUserRepository::new();
-    users.expect_find().returning(|_, _| Ok(None));
-    let unknown = update(users).execute(&request(KeyScope::ReadWrite), USER, &suspend()).await;
+    let unknown = update(empty()).execute(&request(KeyScope::ReadWrite), USER, &suspend()).await;
     assert_eq!(unknown, Err(Error::UserNotFound));
+}
+
+#[tokio::test]
+async fn a_user_is_got_by_its_partner_or_not_at_all() {
+    let user = registration(PARTNER).user;
+    let get = GetUser::new(Arc::new(holding(user.clone())));
+    assert_eq!(get.execute(&request(KeyScope::ReadOnly), USER).await, Ok(user));
+    let get = GetUser::new(Arc::new(empty()));
+    assert_eq!(get.execute(&request(KeyScope::ReadOnly), USER).await, Err(Error::UserNotFound));
+}
+
+#[tokio::test]
+async fn a_list_is_the_page_that_was_asked_for() {
+    let found = UserPage { users: vec![registration(PARTNER).user], total: 41 };
+    let page = Page::new(1, 40).expect("valid");
+    let mut users = MockUserRepository::new();
+    let held = found.clone();
+    users.expect_list().with(eq(PARTNER), eq(page)).once().returning(move |_, _| Ok(held.clone()));
+    assert_eq!(ListUsers::new(Arc::new(users)).execute(&request(KeyScope::ReadOnly), page).await, Ok(found));
 }
 
 #[tokio::test]
@@ -152,14 +194,36 @@ async fn merged_metadata_that_breaks_a_limit_is_the_metadata_s_fault() {
 async fn removing_twice_tells_the_first_time() {
     let user = registration(PARTNER).user;
     let mut users = holding(user.clone());
-    users.expect_commit().once().returning(|change| Ok(change.user));
-    let remove = RemoveUser::new(Arc::new(users), Hands::at(5), ids());
-    assert_eq!(remove.execute(&request(KeyScope::ReadWrite), USER).await, Ok(at(5)));
+    users
+        .expect_commit()
+        .withf(|change| change.audit.action == Action::Removed && change.user.status == Status::Inactive)
+        .once()
+        .returning(|change| Ok(change.user));
+    assert_eq!(remove(users, 5).execute(&request(KeyScope::ReadWrite), USER).await, Ok(at(5)));
 
-    let context = context(5);
-    let removed = user.remove(context).expect("a change").user;
-    let remove = RemoveUser::new(Arc::new(holding(removed)), Hands::at(99), ids());
-    assert_eq!(remove.execute(&request(KeyScope::ReadWrite), USER).await, Ok(at(5)));
+    let removed = user.remove(context(5)).expect("a change").user;
+    assert_eq!(remove(holding(removed), 99).execute(&request(KeyScope::ReadWrite), USER).await, Ok(at(5)));
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_removed() {
+    let unknown = remove(empty(), 5).execute(&request(KeyScope::ReadWrite), USER).await;
+    assert_eq!(unknown, Err(Error::UserNotFound));
+}
+
+#[tokio::test]
+async fn a_removal_that_lost_to_another_tells_the_time_of_the_other() {
+    let user = registration(PARTNER).user;
+    let removed = user.remove(context(5)).expect("a change").user;
+    let mut users = MockUserRepository::new();
+    let mut reads = [user, removed].into_iter();
+    users
+        .expect_find()
+        .with(eq(PARTNER), eq(USER))
+        .times(2)
+        .returning(move |_, _| Ok(Some(reads.next().expect("two readings"))));
+    users.expect_commit().once().returning(|_| Err(CommitError::Stale));
+    assert_eq!(remove(users, 99).execute(&request(KeyScope::ReadWrite), USER).await, Ok(at(5)));
 }
 
 #[tokio::test]

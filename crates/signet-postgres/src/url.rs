@@ -37,6 +37,12 @@ impl ConnectionUrl {
             None => ("", rest),
         };
         let (location, query) = hosts_and_more.split_once('?').unwrap_or((hosts_and_more, ""));
+        // libpq takes `h?user=a&password=p@x` for the credentials of a host `x`, which its messages would show.
+        if credentials.split(':').next().is_some_and(|user| user.contains('?')) {
+            return Err(InvalidUrl(
+                "has an @ among its parameters, or a ? in its user name: write %40 or %3F for them",
+            ));
+        }
         if location.contains('@') {
             return Err(InvalidUrl("has an @ or / among its credentials: write %40 or %2F for them"));
         }
@@ -65,7 +71,7 @@ impl ConnectionUrl {
             || ["host", "hostaddr"]
                 .into_iter()
                 .filter_map(value_of)
-                .any(|hosts| hosts.contains(',') || hosts.contains("%2C"));
+                .any(|hosts| hosts.contains(',') || hosts.to_ascii_uppercase().contains("%2C"));
         let mut text = url.to_owned();
         for (name, value) in DEFAULTS {
             // After a failover the former primary may still accept connections, and refuse every write.
@@ -153,7 +159,12 @@ mod tests {
         assert!(url.as_str().starts_with("postgres://h/db?connect_timeout=9&keepalives_idle=15&"), "{}", url.as_str());
         assert_eq!(url.as_str().matches("connect_timeout").count(), 1);
         assert!(!url.as_str().contains("target_session_attrs"));
-        for several in ["postgres://a:1,b:2/db", "postgresql:///db?host=a,b", "postgres:///db?host=a%2Cb"] {
+        for several in [
+            "postgres://a:1,b:2/db",
+            "postgresql:///db?host=a,b",
+            "postgres:///db?host=a%2Cb",
+            "postgres:///db?host=a%2cb",
+        ] {
             let url = ConnectionUrl::parse(several).expect("valid");
             assert!(url.as_str().contains("&target_session_attrs=read-write"), "{}", url.as_str());
         }
@@ -176,6 +187,8 @@ mod tests {
             "postgres://u:s3cret @h/db",
             "postgres://h/db?password=s3cret=",
             "postgres://h/db?s3cret",
+            "postgres://h?user=a&password=p@s3cret",
+            "postgres://h?password=x:y@s3cret",
         ] {
             let error = ConnectionUrl::parse(bad).err().expect(bad).to_string();
             assert!(error.starts_with("the database URL ") && !error.contains("s3cret"), "{error}");

@@ -51,8 +51,7 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
 
-    /// How many threads, with a connection each, work on the database [default: 4 for PostgreSQL; 2 that read and one
-    /// more that writes for SQLite]
+    /// How many threads, with a connection each, read from the database; one more writes [default: 2]
     #[arg(long, env = "SIGNET_DATABASE_THREADS", hide_env_values = true, value_name = "N", help_heading = "Database")]
     pub(crate) database_threads: Option<NonZeroU16>,
 

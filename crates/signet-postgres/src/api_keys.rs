@@ -34,7 +34,7 @@ impl ApiKeyRepository for PostgresStore {
 
     async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
         let row: Option<(ApiKeyRow, bool)> = self
-            .read(move |connection| {
+            .look_up(move |connection| {
                 api_keys::table
                     .inner_join(partners::table)
                     .filter(api_keys::key_id.eq(id.as_str()))
@@ -48,7 +48,7 @@ impl ApiKeyRepository for PostgresStore {
 
     async fn list(&self, partner_id: PartnerId) -> Result<Vec<ApiKey>, StoreError> {
         let rows: Vec<ApiKeyRow> = self
-            .read(move |connection| {
+            .read(partner_id, move |connection| {
                 let query = api_keys::table.filter(api_keys::partner_id.eq(partner_id.uuid()));
                 query.order((api_keys::created_at, api_keys::key_id)).select(ApiKeyRow::as_select()).load(connection)
             })

@@ -34,7 +34,7 @@ impl AuditTrail for PostgresStore {
             before: before.map(|at| (at.occurred_at.to_datetime(), at.version.number(), at.entry_id.uuid())),
             limit: limit.into(),
         };
-        let rows: Vec<AuditRow> = self.read(move |connection| statement.load(connection)).await?;
+        let rows: Vec<AuditRow> = self.read(partner_id, move |connection| statement.load(connection)).await?;
         rows.into_iter().map(|row| row.into_entry(partner_id)).collect()
     }
 }
@@ -75,6 +75,11 @@ impl QueryFragment<Pg> for Entries {
             out.push_sql(", ");
             out.push_bind_param::<SqlUuid, _>(entry_id)?;
             out.push_sql(")");
+            if self.user_id.is_some() {
+                // Follows from the above, and tells the scan of the primary key where to start.
+                out.push_sql(" AND version <= ");
+                out.push_bind_param::<BigInt, _>(version)?;
+            }
         }
         // Of one user, the order of versions is the order of positions, and the primary key has it ready.
         out.push_sql(match self.user_id {

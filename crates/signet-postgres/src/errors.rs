@@ -31,6 +31,7 @@ pub(crate) fn lacks_reference(error: &Error) -> bool {
 
 pub(crate) fn store_error(error: &Error) -> StoreError {
     match error {
+        Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => unavailable("the database is read-only"),
         lost if is_connection_lost(lost) => unavailable("the connection was lost"),
         // The kinds that Diesel does not name. The statements are ours and tested, so what is left is the server's
         // condition: a timeout, a deadlock, a full disk, a missing right, a schema that is not there yet.
@@ -55,7 +56,7 @@ fn place(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> String {
 }
 
 /// Postgres puts names and values alike between double quotes, so both go.
-fn without_values(message: &str) -> String {
+pub(crate) fn without_values(message: &str) -> String {
     let parts = message.split('"').enumerate();
     parts.map(|(number, part)| if number % 2 == 0 { part } else { "\"…\"" }).collect()
 }
@@ -83,6 +84,6 @@ mod tests {
         assert_eq!(store_error(&timeout), unavailable("canceling statement due to statement timeout"));
         let read_only = error(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute INSERT");
         assert!(is_connection_lost(&read_only));
-        assert_eq!(store_error(&read_only), unavailable("the connection was lost"));
+        assert_eq!(store_error(&read_only), unavailable("the database is read-only"));
     }
 }

@@ -5,22 +5,37 @@ use diesel::{
     connection::{CacheSize, SimpleConnection},
     migration::MigrationSource,
     pg::Pg,
+    r2d2::R2D2Connection,
+    result::{DatabaseErrorKind, Error},
     sql_query,
-    sql_types::{Array, Bool, Text},
+    sql_types::{Bool, Integer, Text},
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use signet_domain::ports::StoreError;
 
 use crate::{
-    errors::{store_error, unavailable},
+    errors::{store_error, unavailable, without_values},
     url::ConnectionUrl,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// Held by the instance that migrates, until its transaction ends; a lock of the session would outlive the instance
-/// behind a pooler. Any number will do that no other program on the database takes: this is `signet` and two bytes more.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(x'7369676e65740001'::bigint)";
+/// What older servers lack is found here and not by the first statement that needs it.
+const MINIMUM_MAJOR: i32 = 14;
+
+/// The lock is held by the instance that migrates, until its transaction ends; one of the session would outlive the
+/// instance behind a pooler. Any number will do that no other program on the database takes: this is `signet` and two
+/// bytes more. An instance that is cut off from the database must not hold the lock for ever.
+const BEGIN_ALONE: &str = "SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+    SELECT pg_advisory_xact_lock(x'7369676e65740001'::bigint)";
+
+struct Failure(StoreError);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(store_error(&error))
+    }
+}
 
 /// Applies all that is missing in one transaction, or nothing.
 pub(crate) fn apply(url: &ConnectionUrl) -> Result<usize, StoreError> {
@@ -28,44 +43,87 @@ pub(crate) fn apply(url: &ConnectionUrl) -> Result<usize, StoreError> {
         PgConnection::establish(url.as_str()).map_err(|error| unavailable(url.hide(&error.to_string())))?;
     connection.set_prepared_statement_cache_size(CacheSize::Disabled);
     let applied = connection.transaction(|connection| {
-        connection.batch_execute(LOCK)?;
-        connection.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
+        connection.batch_execute(BEGIN_ALONE)?;
+        let failed = |what: &str, error: Box<dyn std::error::Error + Send + Sync>| {
+            // The type of the error is private, but its text ends with that of the statement that failed.
+            let text = error.to_string();
+            let message = without_values(text.split_once(" with: ").map_or(&text, |(_, message)| message));
+            Failure(StoreError::Unexpected { reason: format!("{what} failed: {message}") })
+        };
+        let pending = connection.pending_migrations(MIGRATIONS);
+        let pending = pending.map_err(|error| failed("the question which migrations are pending", error))?;
+        for migration in &pending {
+            let applied = connection.run_migration(migration);
+            applied.map_err(|error| failed(&format!("the migration {}", migration.name()), error))?;
+        }
+        Ok(pending.len())
     });
-    applied.map_err(|error: Box<dyn std::error::Error + Send + Sync>| match error.downcast_ref() {
-        Some(error) => store_error(error),
-        None => StoreError::Unexpected { reason: "a migration failed".into() },
+    applied.map_err(|Failure(error)| match connection.is_broken() {
+        true => unavailable("the connection was lost during the migration"),
+        false => error,
     })
 }
 
 #[derive(QueryableByName)]
 struct Condition {
+    #[diesel(sql_type = Integer)]
+    server: i32,
     #[diesel(sql_type = Bool)]
     read_only: bool,
-    #[diesel(sql_type = Array<Text>)]
-    versions: Vec<String>,
+    #[diesel(sql_type = Bool)]
+    has_schema: bool,
 }
 
-/// `Err` tells why the database is not fit for work.
-pub(crate) fn check(connection: &mut PgConnection) -> QueryResult<Result<(), String>> {
-    const CONDITION: &str = "SELECT current_setting('transaction_read_only')::boolean AS read_only, \
-        ARRAY(SELECT version::text FROM __diesel_schema_migrations) AS versions";
-    const IS_EMPTY: &str = "SELECT to_regclass('__diesel_schema_migrations') IS NULL AS read_only, \
-        ARRAY[]::text[] AS versions";
-    let condition: Condition = match sql_query(CONDITION).get_result(connection) {
-        Ok(condition) => condition,
-        Err(error) => {
-            return match sql_query(IS_EMPTY).get_result::<Condition>(connection) {
-                Ok(Condition { read_only: true, .. }) => Ok(Err("the database has no schema yet".to_owned())),
-                _ => Err(error),
-            };
-        }
-    };
-    if condition.read_only {
-        return Ok(Err("the database is read-only".to_owned()));
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// How many migrations the database lacks, if it is one that this service can work on.
+pub(crate) fn pending(connection: &mut PgConnection) -> QueryResult<Result<usize, StoreError>> {
+    const CONDITION: &str = "SELECT current_setting('server_version_num')::int AS server, \
+        current_setting('transaction_read_only')::boolean AS read_only, \
+        to_regclass('__diesel_schema_migrations') IS NOT NULL AS has_schema";
+    const APPLIED: &str = "SELECT version::text AS version FROM __diesel_schema_migrations";
+
+    let condition: Condition = sql_query(CONDITION).get_result(connection)?;
+    if let Err(refused) = is_supported(condition.server) {
+        return Ok(Err(refused));
     }
-    let applied: HashSet<String> = condition.versions.into_iter().collect();
-    let migrations =
-        MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(diesel::result::Error::QueryBuilderError)?;
-    let pending = migrations.iter().filter(|one| !applied.contains(&one.name().version().to_string())).count();
-    Ok(if pending == 0 { Ok(()) } else { Err(format!("the database lacks {pending} migrations")) })
+    if condition.read_only {
+        // As a write would be told, so that this connection and its like are given up: it leads to a former primary.
+        let message = "the database is read-only".to_owned();
+        return Err(Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, Box::new(message)));
+    }
+    let applied: Vec<Applied> = if condition.has_schema { sql_query(APPLIED).load(connection)? } else { Vec::new() };
+    let applied: HashSet<String> = applied.into_iter().map(|one| one.version).collect();
+    let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(Error::QueryBuilderError)?;
+    Ok(Ok(migrations.iter().filter(|one| !applied.contains(&one.name().version().to_string())).count()))
+}
+
+fn is_supported(server_version_num: i32) -> Result<(), StoreError> {
+    let major = server_version_num / 10_000;
+    if major >= MINIMUM_MAJOR {
+        return Ok(());
+    }
+    let reason = format!("PostgreSQL {MINIMUM_MAJOR} or later is needed, and this is PostgreSQL {major}");
+    Err(StoreError::Unexpected { reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused_in_one_line() {
+        for supported in [140_000, 140_023, 150_008, 180_001] {
+            assert_eq!(is_supported(supported), Ok(()));
+        }
+        for (old, major) in [(130_022, "13"), (90_624, "9")] {
+            let refused = is_supported(old).expect_err("too old").to_string();
+            assert!(refused.contains(&format!("PostgreSQL 14 or later is needed, and this is PostgreSQL {major}")));
+            assert_eq!(refused.lines().count(), 1);
+        }
+    }
 }

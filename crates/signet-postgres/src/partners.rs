@@ -24,7 +24,7 @@ impl PartnerRepository for PostgresStore {
 
     async fn list(&self) -> Result<Vec<Partner>, StoreError> {
         let rows: Vec<PartnerRow> = self
-            .read(|connection| {
+            .look_up(|connection| {
                 let query = partners::table.select(PartnerRow::as_select());
                 query.order((partners::created_at, partners::partner_id)).load(connection)
             })

@@ -4,7 +4,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{
@@ -20,6 +20,16 @@ use crate::{
 /// How long a thread waits for a connection while the database is away: r2d2's own half minute would hold the requests
 /// of an outage long after its end.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection is kept. A former primary that is only read from shows nothing by which it could be known; so
+/// reads leave it after this time at the latest, and the next probe or write leaves it at once.
+const MAX_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// How long a statement waits for a lock: one partner's row that somebody holds must not keep the thread that writes
+/// from the other partners until their deadlines. An ordinary holder commits within milliseconds.
+fn lock_timeout(deadline: Duration) -> Duration {
+    deadline / 8
+}
 
 /// How many connections there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +55,7 @@ pub(crate) struct Pool {
     connections: r2d2::Pool<Manager>,
     generation: Arc<AtomicU64>,
     url: Arc<ConnectionUrl>,
+    deadline: Duration,
 }
 
 /// A connection, and the generation it belongs to: r2d2 drops those of a past one when they come back.
@@ -123,22 +134,24 @@ impl r2d2::HandleError<ManagerError> for OutageLog {
     }
 }
 
-/// What a session runs first, in one round trip. Whatever the URL, the role or the database says stands.
+/// What a session runs first, in one round trip. Whatever the URL, the role or the database says stands, but for the
+/// isolation: the statements rely on READ COMMITTED, where whoever waited for a lock sees what its holder left.
 ///
 /// - The timeouts are all off by default. A statement that runs longer than the deadline has no caller any more, and
 ///   one that waits for a lock keeps a thread from the others.
 /// - The plans of the prepared statements are made once per connection, perhaps while a table is still empty. Without
 ///   sequential scans that plan is right for a table of any size; all statements are served by an index.
 fn setup(deadline: Duration) -> String {
-    let deadline = deadline.as_millis();
     format!(
         "SELECT set_config(name, value, false) FROM (VALUES \
-         ('statement_timeout', '{deadline}'), ('lock_timeout', '{}'), \
-         ('idle_in_transaction_session_timeout', '10000'), \
+         ('statement_timeout', '{}'), ('lock_timeout', '{}'), \
+         ('idle_in_transaction_session_timeout', '10000'), ('default_transaction_isolation', 'read committed'), \
          ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('jit', 'off')) \
          AS wanted (name, value) JOIN pg_settings USING (name) \
-         WHERE source NOT IN ('client', 'user', 'database', 'database user')",
-        deadline / 2
+         WHERE source NOT IN ('client', 'user', 'database', 'database user') \
+         OR name = 'default_transaction_isolation'",
+        deadline.as_millis(),
+        lock_timeout(deadline).as_millis()
     )
 }
 
@@ -158,10 +171,11 @@ impl Pool {
         let connections = r2d2::Pool::builder()
             .max_size(size)
             .connection_timeout(CHECKOUT_TIMEOUT.min(deadline / 2))
+            .max_lifetime(Some(MAX_LIFETIME))
             .test_on_check_out(false)
             .error_handler(Box::new(log))
             .build_unchecked(manager);
-        Self { connections, generation, url }
+        Self { connections, generation, url, deadline }
     }
 
     pub(crate) fn url(&self) -> &ConnectionUrl {
@@ -173,23 +187,30 @@ impl Pool {
         PoolState { connections: state.connections, idle: state.idle_connections, limit: self.connections.max_size() }
     }
 
-    /// Does the job on a connection, and once more on a fresh one where that was lost.
+    /// Whether work that was begun then has already taken as long as it may keep others waiting.
+    pub(crate) fn took_long(&self, begun: Instant) -> bool {
+        begun.elapsed() >= lock_timeout(self.deadline)
+    }
+
+    /// Does the job on a connection, and once more on a fresh one where that was lost, unless nobody can be waiting for
+    /// it any more. An error of the job on a connection that lives is inside.
     pub(crate) fn run<T>(
         &self,
         mut job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<QueryResult<T>, StoreError> {
+        let begun = Instant::now();
         let mut attempt = Attempt::First;
         loop {
             let mut session = self.checkout()?;
             match job(&mut session.connection, attempt) {
                 Err(error) if is_connection_lost(&error) => {
                     self.give_up(session.generation);
-                    if attempt == Attempt::Second {
+                    if attempt == Attempt::Second || begun.elapsed() >= self.deadline {
                         return Err(store_error(&error));
                     }
                     attempt = Attempt::Second;
                 }
-                done => return done.map_err(|error| store_error(&error)),
+                done => return Ok(done),
             }
         }
     }

@@ -1,11 +1,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use diesel::{PgConnection, QueryResult};
-use signet_domain::ports::StoreError;
-use signet_turn::{Limits, Refused, Turn};
+use signet_domain::{PartnerId, ports::StoreError};
+use signet_turn::{Jobs, Limits, Refused, Turn};
 
 use crate::{
-    errors::unavailable,
+    errors::{store_error, unavailable},
     migrations,
     pool::{Attempt, Pool, PoolState},
     url::{ConnectionUrl, InvalidUrl},
@@ -49,8 +49,14 @@ pub enum ConnectError {
 /// The ports on a Postgres database. Clones share the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
-    reads: Turn<Arc<Pool>>,
-    writes: Turn<Arc<Pool>>,
+    /// What a partner reads, but for single users.
+    pages: Jobs<Arc<Pool>, PartnerId>,
+    /// What the service itself needs to know: whose key that is.
+    look_ups: Jobs<Arc<Pool>, ()>,
+    /// Apart from all else, or a queue full of requests would hide that the database is away.
+    probes: Jobs<Arc<Pool>, ()>,
+    /// What an operator changes.
+    orders: Jobs<Arc<Pool>, ()>,
     pool: Arc<Pool>,
     pub(crate) lanes: Lanes,
 }
@@ -76,13 +82,25 @@ impl PostgresStore {
         let limits = Limits { threads, queue: options.queue, deadline: options.deadline };
         let reads = Turn::start("postgres-read", limits, Arc::clone(&pool))?;
         let writes = Turn::start("postgres-write", Limits { threads: 1, ..limits }, Arc::clone(&pool))?;
-        let lanes = Lanes::new(&reads, &writes);
-        Ok(Self { reads, writes, pool, lanes })
+        Ok(Self {
+            pages: reads.jobs(),
+            look_ups: reads.jobs(),
+            probes: reads.jobs(),
+            orders: writes.jobs(),
+            pool,
+            lanes: Lanes::new(&reads, &writes),
+        })
     }
 
-    /// Applies the migrations that the database lacks, on a connection of its own and without a deadline, and returns
-    /// how many they were. Of several instances that do this at once, one works and the others wait.
+    /// Applies the migrations that the database lacks and returns how many they were. Of several instances that do this
+    /// at once, one works and the others wait.
+    ///
+    /// Whether anything is to do is asked first, within the usual deadline; a role that may create nothing can do this
+    /// on a complete schema. What is to do is done on a connection of its own, and takes as long as it takes.
     pub async fn migrate(&self) -> Result<usize, StoreError> {
+        if self.pending_migrations().await? == 0 {
+            return Ok(0);
+        }
         let pool = Arc::clone(&self.pool);
         tokio::task::spawn_blocking(move || migrations::apply(pool.url()))
             .await
@@ -91,7 +109,14 @@ impl PostgresStore {
 
     /// Succeeds where the database answers, can be written to and lacks no migration.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.read(migrations::check).await?.map_err(unavailable)
+        match self.pending_migrations().await? {
+            0 => Ok(()),
+            lacking => Err(unavailable(format!("the database lacks {lacking} migrations"))),
+        }
+    }
+
+    async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        run(&self.probes, (), |connection, _| migrations::pending(connection)).await?
     }
 
     /// How many connections there are at this moment.
@@ -100,12 +125,21 @@ impl PostgresStore {
         self.pool.state()
     }
 
-    /// Does the job on a thread that reads. It is done again where the connection is lost.
+    /// Reads on behalf of a partner. It is done again where the connection is lost.
     pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        partner_id: PartnerId,
+        mut job: impl FnMut(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        run(&self.pages, partner_id, move |connection, _| job(connection)).await
+    }
+
+    /// Reads on behalf of the service. It is done again where the connection is lost.
+    pub(crate) async fn look_up<T: Send + 'static>(
         &self,
         mut job: impl FnMut(&mut PgConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.reads.run(move |pool: &Arc<Pool>| pool.run(|connection, _| job(connection))).await.map_err(refusal)?
+        run(&self.look_ups, (), move |connection, _| job(connection)).await
     }
 
     /// Does the job on the thread that writes. It is done again where the connection is lost, so it must be harmless
@@ -114,13 +148,24 @@ impl PostgresStore {
         &self,
         job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writes.run(move |pool: &Arc<Pool>| pool.run(job)).await.map_err(refusal)?
+        run(&self.orders, (), job).await
     }
+}
+
+async fn run<K: PartialEq + Copy + Send + 'static, T: Send + 'static>(
+    jobs: &Jobs<Arc<Pool>, K>,
+    owner: K,
+    job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = jobs.run(owner, move |pool: &Arc<Pool>| pool.run(job)).await.map_err(refusal)??;
+    done.map_err(|error| store_error(&error))
 }
 
 pub(crate) fn refusal(refused: Refused) -> StoreError {
     match refused {
         Refused::Overloaded => StoreError::Overloaded,
-        Refused::DeadlineExceeded | Refused::Abandoned => unavailable(refused.to_string()),
+        Refused::DeadlineExceeded => unavailable(refused.to_string()),
+        // A panic: a defect of ours, and no condition of the database.
+        Refused::Abandoned => StoreError::Unexpected { reason: refused.to_string() },
     }
 }

@@ -42,7 +42,7 @@ impl ApiKeyRepository for SqliteStore {
     }
 
     async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let row: Option<(ApiKeyRow, Option<i64>)> = api_keys::table
                 .inner_join(partners::table.on(partners::partner_id.eq(api_keys::partner_id)))
                 .filter(api_keys::key_id.eq(id.as_str()))
@@ -56,7 +56,7 @@ impl ApiKeyRepository for SqliteStore {
     }
 
     async fn list(&self, partner_id: PartnerId) -> Result<Vec<ApiKey>, StoreError> {
-        self.read(move |connection| {
+        self.read(partner_id, move |connection| {
             let rows: Vec<_> = api_keys::table
                 .filter(api_keys::partner_id.eq(partner_id.uuid().as_bytes()))
                 .order((api_keys::created_at, api_keys::key_id))

@@ -26,7 +26,7 @@ impl AuditTrail for SqliteStore {
         before: Option<AuditPosition>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(move |connection| entries(connection, partner_id, filter, before, limit)).await
+        self.read(partner_id, move |connection| entries(connection, partner_id, filter, before, limit)).await
     }
 }
 

@@ -59,7 +59,8 @@ pub(crate) fn refused(refused: Refused) -> StoreError {
     match refused {
         Refused::Overloaded => StoreError::Overloaded,
         Refused::DeadlineExceeded => unavailable("no answer before the deadline"),
-        Refused::Abandoned => unavailable("the operation ended without an answer"),
+        // A panic: a defect of ours, and no condition of the file.
+        Refused::Abandoned => unexpected("the operation ended without an answer"),
     }
 }
 

@@ -32,8 +32,8 @@ use diesel::SqliteConnection;
 // Named so that its `bundled` feature takes effect.
 use libsqlite3_sys as _;
 use scheduled_thread_pool::ScheduledThreadPool;
-use signet_domain::ports::StoreError;
-use signet_turn::{Lane, Limits, Turn};
+use signet_domain::{PartnerId, ports::StoreError};
+use signet_turn::{Jobs, Lane, Limits, Turn};
 
 use errors::{Failure, refused};
 pub use pool::OpenError;
@@ -72,8 +72,14 @@ pub struct PoolState {
 pub struct SqliteStore {
     path: Arc<Path>,
     pools: [Pool; 2],
-    reads: Turn<Pool>,
-    writes: Turn<Pool>,
+    /// What a partner reads, but for single users.
+    pages: Jobs<Pool, PartnerId>,
+    /// What the service itself needs to know: whose key that is.
+    look_ups: Jobs<Pool, ()>,
+    /// Apart from all else, or a queue full of requests would hide what is wrong with the file.
+    probes: Jobs<Pool, ()>,
+    /// What an operator changes.
+    orders: Jobs<Pool, ()>,
     finds: Lane<Pool, users::Find>,
     commits: Lane<Pool, users::Commit>,
 }
@@ -98,8 +104,16 @@ impl SqliteStore {
         };
         let reads = start("sqlite-read", usize::try_from(readers).unwrap_or(usize::MAX), &reading)?;
         let writes = start("sqlite-write", 1, &writing)?;
-        let (path, pools) = (path.into(), [reading, writing]);
-        Ok(Self { path, pools, finds: reads.lane(), commits: writes.lane(), reads, writes })
+        Ok(Self {
+            path: path.into(),
+            pools: [reading, writing],
+            pages: reads.jobs(),
+            look_ups: reads.jobs(),
+            probes: reads.jobs(),
+            orders: writes.jobs(),
+            finds: reads.lane(),
+            commits: writes.lane(),
+        })
     }
 
     /// Applies the migrations that are pending, all of them or none, and tells how many they were. Two processes may
@@ -116,11 +130,11 @@ impl SqliteStore {
     /// disk shows in a write alone: those who only read go on.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let path = Arc::clone(&self.path);
-        self.read(move |connection| {
+        let probe = move |connection: &mut SqliteConnection| {
             pool::check_writable(&path)?;
             migrations::check(connection)
-        })
-        .await
+        };
+        self.probes.run((), |pool| with(pool, probe)).await.map_err(refused)?
     }
 
     /// How many connections there are, of readers and writer together.
@@ -133,12 +147,16 @@ impl SqliteStore {
         }
     }
 
-    async fn read<T: Send + 'static>(&self, job: impl Job<T>) -> Result<T, StoreError> {
-        self.reads.run(|pool| with(pool, job)).await.map_err(refused)?
+    async fn read<T: Send + 'static>(&self, partner_id: PartnerId, job: impl Job<T>) -> Result<T, StoreError> {
+        self.pages.run(partner_id, |pool| with(pool, job)).await.map_err(refused)?
+    }
+
+    async fn look_up<T: Send + 'static>(&self, job: impl Job<T>) -> Result<T, StoreError> {
+        self.look_ups.run((), |pool| with(pool, job)).await.map_err(refused)?
     }
 
     async fn write<T: Send + 'static>(&self, job: impl Job<T>) -> Result<T, StoreError> {
-        self.writes.run(|pool| with(pool, job)).await.map_err(refused)?
+        self.orders.run((), |pool| with(pool, job)).await.map_err(refused)?
     }
 }
 

@@ -25,7 +25,7 @@ impl PartnerRepository for SqliteStore {
     }
 
     async fn list(&self) -> Result<Vec<Partner>, StoreError> {
-        self.read(|connection| {
+        self.look_up(|connection| {
             let oldest_first = partners::table.order((partners::created_at, partners::partner_id));
             let rows: Vec<_> = oldest_first.select(PartnerRow::as_select()).load(connection)?;
             Ok(rows.into_iter().map(Partner::try_from).collect::<Result<_, _>>()?)

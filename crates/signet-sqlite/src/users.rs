@@ -38,7 +38,7 @@ impl UserRepository for SqliteStore {
     }
 
     async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
-        self.read(move |connection| list(connection, partner_id, page)).await
+        self.read(partner_id, move |connection| list(connection, partner_id, page)).await
     }
 }
 

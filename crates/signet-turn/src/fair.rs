@@ -2,80 +2,113 @@
 
 use std::collections::VecDeque;
 
-/// Takes up to `limit` items from the queue, so that no owner's flood keeps another out.
-///
-/// Each owner that waits gets an equal share of the batch first, in the order of arrival; what the small ones leave
-/// over goes to the others. Costs one walk over the queue, which its bound keeps short, and nothing where all fit.
-pub(crate) fn take<T, K: PartialEq + Copy>(queue: &mut VecDeque<T>, limit: usize, owner: impl Fn(&T) -> K) -> Vec<T> {
-    if queue.len() <= limit {
-        return queue.drain(..).collect();
+/// What waits, by owner. The owners take turns, so that no one's flood keeps another out, now or later.
+pub(crate) struct Shares<K, T> {
+    /// None of them empty, and whoever comes next in front.
+    owners: VecDeque<(K, VecDeque<T>)>,
+    len: usize,
+}
+
+impl<K: PartialEq, T> Shares<K, T> {
+    pub(crate) fn new() -> Self {
+        Self { owners: VecDeque::new(), len: 0 }
     }
-    let mut owners: Vec<(K, usize)> = Vec::new();
-    for item in queue.iter() {
-        let key = owner(item);
-        // Past `limit` owners each share is one anyway, and those first in line get it.
-        if owners.len() < limit && !owners.iter().any(|(known, _)| *known == key) {
-            owners.push((key, 0));
+
+    /// How many items wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many of them are that owner's.
+    pub(crate) fn len_of(&self, owner: &K) -> usize {
+        self.owners.iter().find(|(known, _)| known == owner).map_or(0, |(_, items)| items.len())
+    }
+
+    pub(crate) fn push(&mut self, owner: K, item: T) {
+        self.len += 1;
+        match self.owners.iter_mut().find(|(known, _)| *known == owner) {
+            Some((_, items)) => items.push_back(item),
+            None => self.owners.push_back((owner, VecDeque::from([item]))),
         }
     }
-    let share = (limit / owners.len().max(1)).max(1);
 
-    let mut chosen = vec![false; queue.len()];
-    let mut left = limit;
-    for (item, chosen) in queue.iter().zip(&mut chosen) {
-        let key = owner(item);
-        if let Some((_, taken)) = owners.iter_mut().find(|(known, _)| *known == key)
-            && left > 0
-            && *taken < share
+    /// Takes up to `limit` items out, one of each owner in turn; those of one owner stay in their order.
+    pub(crate) fn take(&mut self, limit: usize) -> Vec<T> {
+        let mut batch = Vec::with_capacity(limit.min(self.len));
+        while batch.len() < limit
+            && let Some((owner, mut items)) = self.owners.pop_front()
         {
-            *taken += 1;
-            *chosen = true;
-            left -= 1;
+            batch.extend(items.pop_front());
+            if !items.is_empty() {
+                self.owners.push_back((owner, items));
+            }
         }
-    }
-    for chosen in chosen.iter_mut().filter(|chosen| !**chosen).take(left) {
-        *chosen = true;
+        self.len -= batch.len();
+        batch
     }
 
-    let mut batch = Vec::with_capacity(limit);
-    let mut rest = VecDeque::with_capacity(queue.len() - limit);
-    for (item, chosen) in queue.drain(..).zip(chosen) {
-        if chosen {
-            batch.push(item);
-        } else {
-            rest.push_back(item);
+    /// Drops what is not to be kept.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        for (_, items) in &mut self.owners {
+            items.retain(&mut keep);
         }
+        self.owners.retain(|(_, items)| !items.is_empty());
+        self.len = self.owners.iter().map(|(_, items)| items.len()).sum();
     }
-    *queue = rest;
-    batch
+
+    /// All items, owner by owner.
+    pub(crate) fn into_owners(self) -> impl ExactSizeIterator<Item = Vec<T>> {
+        self.owners.into_iter().map(|(_, items)| items.into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn taken(waiting: &[char], limit: usize) -> (String, String) {
-        let mut queue: VecDeque<char> = waiting.iter().copied().collect();
-        let batch = take(&mut queue, limit, |item| *item);
-        (batch.into_iter().collect(), queue.into_iter().collect())
+    fn waiting(items: &str) -> Shares<char, (char, usize)> {
+        let mut shares = Shares::new();
+        for (number, owner) in items.chars().enumerate() {
+            shares.push(owner, (owner, number));
+        }
+        shares
     }
 
-    #[test]
-    fn all_are_taken_where_all_fit() {
-        assert_eq!(taken(&['a', 'a', 'b'], 3), ("aab".into(), String::new()));
+    /// The owners in the order in which they are served, batch by batch.
+    fn batches(items: &str, limit: usize) -> Vec<String> {
+        let mut shares = waiting(items);
+        let mut batches = Vec::new();
+        while shares.len() > 0 {
+            batches.push(shares.take(limit).into_iter().map(|(owner, _)| owner).collect());
+        }
+        batches
     }
 
     #[test]
     fn a_flood_leaves_room_for_the_others() {
-        let waiting: Vec<char> = "aaaaaaaaaab".chars().collect();
-        assert_eq!(taken(&waiting, 4), ("aaab".into(), "aaaaaaa".into()));
-        let waiting: Vec<char> = "aaaaaaaaaabbbbbb".chars().collect();
-        assert_eq!(taken(&waiting, 4), ("aabb".into(), "aaaaaaaabbbb".into()));
+        assert_eq!(batches("aab", 3), ["aba"]);
+        assert_eq!(batches("aaaaaab", 4), ["abaa", "aaa"]);
+        assert_eq!(batches("aaaaaabbbb", 4), ["abab", "abab", "aa"]);
     }
 
     #[test]
-    fn more_owners_than_places_are_served_in_the_order_of_arrival() {
-        let waiting: Vec<char> = "aaabcde".chars().collect();
-        assert_eq!(taken(&waiting, 2), ("ab".into(), "aacde".into()));
+    fn one_at_a_time_or_fewer_than_there_are_owners_everybody_has_a_turn() {
+        assert_eq!(batches("aaabc", 1), ["a", "b", "c", "a", "a"]);
+        assert_eq!(batches("aaabcde", 2), ["ab", "cd", "ea", "a"]);
+    }
+
+    #[test]
+    fn the_items_of_one_owner_stay_in_their_order() {
+        let numbers: Vec<usize> = waiting("abaab").take(5).into_iter().map(|(_, number)| number).collect();
+        assert_eq!(numbers, [0, 1, 2, 4, 3]);
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_counted() {
+        let mut shares = waiting("aabab");
+        shares.retain(|(owner, number)| *owner == 'a' && *number > 0);
+        assert_eq!((shares.len(), shares.len_of(&'a'), shares.len_of(&'b')), (2, 2, 0));
+        let left: Vec<_> = shares.into_owners().collect();
+        assert_eq!(left, [[('a', 1), ('a', 3)]]);
     }
 }

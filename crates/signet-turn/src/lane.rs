@@ -1,9 +1,9 @@
 use std::{
-    collections::VecDeque,
     fmt,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, ThreadId},
     time::Instant,
 };
 
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::{
     Limits, Operation, Refused,
     bell::Bell,
-    fair,
+    fair::Shares,
     threads::{Threads, Waiting, Work},
 };
 
@@ -23,14 +23,30 @@ pub struct Lane<R, O: Operation<R>> {
 }
 
 struct Queue<R, O: Operation<R>> {
-    state: Mutex<State<O, O::Answer>>,
+    state: Mutex<State<O::Owner, Member<O, O::Answer>>>,
     resource: PhantomData<fn(&R)>,
 }
 
-struct State<O, A> {
-    waiting: VecDeque<Member<O, A>>,
-    /// Whether the threads know that something waits here.
-    enlisted: bool,
+struct State<K, M> {
+    waiting: Shares<K, M>,
+    enlisted: Enlisted,
+}
+
+/// Whether the threads know that something waits here.
+#[derive(Clone, Copy, PartialEq)]
+enum Enlisted {
+    No,
+    /// They do, and one that sleeps will be woken at the end of that worker's turn.
+    By(ThreadId),
+    /// They do, and need no waking any more.
+    Rung,
+}
+
+/// What is left to do for whoever handed an operation over.
+enum Next {
+    Nothing,
+    RingAfterThisTurn,
+    RingNow,
 }
 
 struct Member<O, A> {
@@ -41,20 +57,30 @@ struct Member<O, A> {
 
 impl<R: 'static, O: Operation<R>> Lane<R, O> {
     pub(crate) fn new(threads: &Arc<Threads<R>>) -> Self {
-        let state = State { waiting: VecDeque::new(), enlisted: false };
+        let state = State { waiting: Shares::new(), enlisted: Enlisted::No };
         let queue = Queue { state: Mutex::new(state), resource: PhantomData };
         Self { queue: Arc::new(queue), threads: Arc::clone(threads) }
     }
 
     /// The answer to `operation`, at the deadline at the latest. Needs a Tokio runtime with its timer.
     ///
-    /// A future that is dropped takes its operation out, unless that was started already.
+    /// The operation of a future that is dropped is not started any more, and gives up its place in the queue as soon
+    /// as another wants it.
     pub async fn call(&self, operation: O) -> Result<O::Answer, Refused> {
         let (answer, answered) = oneshot::channel();
-        let Limits { queue, deadline, .. } = self.threads.limits();
-        let deadline = Instant::now() + deadline;
-        if self.queue.push(Member { operation, deadline, answer }, queue)? && self.threads.enlist(self.queue.clone()) {
-            Bell::new(|| self.threads.ring()).await;
+        let deadline = Instant::now() + self.threads.limits().deadline;
+        let worker = thread::current().id();
+        match self.push(Member { operation, deadline, answer }, worker)? {
+            Next::Nothing => {}
+            Next::RingNow => self.threads.ring(),
+            Next::RingAfterThisTurn => {
+                Bell::new(|| {
+                    if self.queue.lock().enlisted == Enlisted::By(worker) {
+                        self.threads.ring();
+                    }
+                })
+                .await;
+            }
         }
         match tokio::time::timeout_at(deadline.into(), answered).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -64,59 +90,98 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
             Err(_) => Err(Refused::DeadlineExceeded),
         }
     }
-}
 
-impl<R, O: Operation<R>> Queue<R, O> {
-    fn lock(&self) -> MutexGuard<'_, State<O, O::Answer>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells whether the lane must be enlisted now.
-    fn push(&self, member: Member<O, O::Answer>, limit: usize) -> Result<bool, Refused> {
-        let mut state = self.lock();
-        if state.waiting.len() >= limit / 2 {
-            // Half of the places are for those who have few: one owner's flood must not have the others refused.
-            let owner = member.operation.owner();
-            let own = state.waiting.iter().filter(|waiting| waiting.operation.owner() == owner).count();
-            if state.waiting.len() >= limit || own >= limit.div_ceil(2) {
+    fn push(&self, member: Member<O, O::Answer>, worker: ThreadId) -> Result<Next, Refused> {
+        let Limits { queue: limit, .. } = self.threads.limits();
+        let owner = member.operation.owner();
+        let mut state = self.queue.lock();
+        if is_full::<R, O>(&state.waiting, &owner, limit) {
+            // While the threads are stuck, nobody takes out those whose callers have given up.
+            let now = Instant::now();
+            state.waiting.retain(|member| member.is_wanted(now));
+            if is_full::<R, O>(&state.waiting, &owner, limit) {
                 return Err(Refused::Overloaded);
             }
         }
-        state.waiting.push_back(member);
-        Ok(!std::mem::replace(&mut state.enlisted, true))
+        state.waiting.push(owner, member);
+        Ok(match state.enlisted {
+            Enlisted::No => {
+                state.enlisted = Enlisted::By(worker);
+                // Before the lock is released: whoever rings must find the lane in line.
+                if self.threads.enlist(self.queue.clone()) { Next::RingAfterThisTurn } else { Next::Nothing }
+            }
+            // Another worker's turn may be long.
+            Enlisted::By(other) if other != worker => {
+                state.enlisted = Enlisted::Rung;
+                Next::RingNow
+            }
+            Enlisted::By(_) | Enlisted::Rung => Next::Nothing,
+        })
+    }
+}
+
+/// Half of the places are for those who have few: one owner's flood must not have the others refused. Where the type
+/// has one value only, there are no others.
+fn is_full<R, O: Operation<R>>(
+    waiting: &Shares<O::Owner, Member<O, O::Answer>>,
+    owner: &O::Owner,
+    limit: usize,
+) -> bool {
+    let has_others = size_of::<O::Owner>() > 0;
+    waiting.len() >= limit || (has_others && waiting.len_of(owner) >= limit.div_ceil(2))
+}
+
+impl<R, O: Operation<R>> Queue<R, O> {
+    fn lock(&self) -> MutexGuard<'_, State<O::Owner, Member<O, O::Answer>>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<R, O: Operation<R>> Waiting<R> for Queue<R, O> {
     fn take(&self) -> (Work<'_, R>, bool) {
         let mut state = self.lock();
-        let batch = fair::take(&mut state.waiting, O::MAX_BATCH, |member| member.operation.owner());
-        let more = !state.waiting.is_empty();
-        state.enlisted = more;
+        let batch = state.waiting.take(O::MAX_BATCH);
+        let more = state.waiting.len() > 0;
+        state.enlisted = if more { Enlisted::Rung } else { Enlisted::No };
         (Box::new(move |resource| answer(batch, resource)), more)
     }
 }
 
-fn answer<R, O: Operation<R>>(mut batch: Vec<Member<O, O::Answer>>, resource: &R) {
-    batch.retain(|member| member.is_wanted(Instant::now()));
+/// All together; where that fails, each owner's apart, so that what is wrong with one's costs another little; and
+/// where that fails, one by one.
+fn answer<R, O: Operation<R>>(batch: Vec<Member<O, O::Answer>>, resource: &R) {
+    let mut owners = Shares::new();
+    for member in together(batch, resource) {
+        owners.push(member.operation.owner(), member);
+    }
+    let owners = owners.into_owners();
+    let several = owners.len() > 1;
+    for members in owners {
+        let left = if several { together(members, resource) } else { members };
+        for member in left {
+            if member.is_wanted(Instant::now())
+                && let Some(answer) = unless_panics(|| member.operation.answer_alone(resource))
+            {
+                member.send(answer);
+            }
+        }
+    }
+}
+
+/// Returns those that are still to be answered.
+fn together<R, O: Operation<R>>(mut batch: Vec<Member<O, O::Answer>>, resource: &R) -> Vec<Member<O, O::Answer>> {
+    let now = Instant::now();
+    batch.retain(|member| member.is_wanted(now));
     if batch.len() > 1 {
         let operations: Vec<&O> = batch.iter().map(|member| &member.operation).collect();
         match unless_panics(|| O::answer(&operations, resource)) {
-            Some(Some(answers)) => {
-                return batch.into_iter().zip(answers).for_each(|(member, answer)| member.send(answer));
-            }
             Some(None) => {}
+            Some(Some(answers)) => batch.drain(..).zip(answers).for_each(|(member, answer)| member.send(answer)),
             // Nobody knows what it did, so nothing is done twice: the callers see `Abandoned`.
-            None => return,
+            None => batch.clear(),
         }
     }
-    for member in batch {
-        if member.is_wanted(Instant::now())
-            && let Some(answer) = unless_panics(|| member.operation.answer_alone(resource))
-        {
-            member.send(answer);
-        }
-    }
+    batch
 }
 
 /// A panic ends what panicked; the thread lives on for the others.

@@ -6,9 +6,12 @@
 //! and the busier the database, the cheaper each request becomes.
 //!
 //! A batch is invisible to its members. Each has its own answer and its own deadline; an operation whose caller went
-//! away, or whose deadline has passed, is not started; a batch that fails is answered member by member. A thread stuck
-//! in a frozen database does not hold its callers: they are answered at the deadline, by the clock of the runtime and
-//! not of the database.
+//! away, or whose deadline has passed, is not started and keeps no place from another; a batch that fails is answered
+//! owner by owner, and where that fails, member by member. A thread stuck in a frozen database does not hold its callers:
+//! they are answered at the deadline, by the clock of the runtime and not of the database.
+//!
+//! Each lane has a queue of its own, and the lanes take turns: what must get through (a probe, say) gets a lane that
+//! nobody else can fill.
 //!
 //! ```
 //! use std::time::Duration;
@@ -50,9 +53,9 @@ mod tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub use job::Jobs;
 pub use lane::Lane;
 
-use job::Job;
 use threads::Threads;
 
 /// How much a [`Turn`] may hold at once.
@@ -60,7 +63,7 @@ use threads::Threads;
 pub struct Limits {
     /// How many threads work.
     pub threads: usize,
-    /// How many operations may wait in each lane; one more is refused at once.
+    /// How many operations may wait in each lane; one more is refused at once. One owner may take half of the places.
     pub queue: usize,
     /// How long a caller waits for its answer, the time in the queue included.
     pub deadline: Duration,
@@ -85,8 +88,8 @@ pub trait Operation<R>: Send + 'static {
     /// What its caller gets.
     type Answer: Send + 'static;
 
-    /// Who must not be starved by the others of the same lane: a tenant.
-    type Owner: PartialEq + Copy;
+    /// Who must not be starved by the others of the same lane: a tenant. `()` where nobody needs to be told apart.
+    type Owner: PartialEq + Copy + Send;
 
     /// How many are answered together at most.
     const MAX_BATCH: usize = 64;
@@ -95,7 +98,7 @@ pub trait Operation<R>: Send + 'static {
     fn owner(&self) -> Self::Owner;
 
     /// Answers all of them, two at least, in their order; or `None` where that failed **without any effect**: then
-    /// each is answered alone.
+    /// they are asked for again in smaller batches, of one owner each, and at last each alone.
     fn answer(batch: &[&Self], resource: &R) -> Option<Vec<Self::Answer>>;
 
     /// Answers a single one.
@@ -105,41 +108,35 @@ pub trait Operation<R>: Send + 'static {
 /// Threads that share a resource `R` (a connection pool, say) and answer operations with it.
 ///
 /// Dropping the last handle, lanes included, lets the threads finish what waits and end.
-pub struct Turn<R: 'static> {
-    threads: Arc<Threads<R>>,
-    jobs: Lane<R, Job<R>>,
-}
+pub struct Turn<R: 'static>(Arc<Threads<R>>);
 
 impl<R: Send + Sync + 'static> Turn<R> {
     /// Starts the threads. Fails where the system has no thread left.
     pub fn start(name: &str, limits: Limits, resource: R) -> std::io::Result<Self> {
-        let threads = Threads::start(name, limits, resource)?;
-        let jobs = Lane::new(&threads);
-        Ok(Self { threads, jobs })
+        Threads::start(name, limits, resource).map(Self)
     }
 
     /// A new queue for operations of one kind.
     #[must_use]
     pub fn lane<O: Operation<R>>(&self) -> Lane<R, O> {
-        Lane::new(&self.threads)
+        Lane::new(&self.0)
     }
 
-    /// Has a thread do `job`, by itself, and returns its answer, at the deadline at the latest.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&R) -> T + Send + 'static) -> Result<T, Refused> {
-        let (job, answer) = Job::new(job);
-        self.jobs.call(job).await?;
-        answer.take().ok_or(Refused::Abandoned)
+    /// A new queue for closures on behalf of owners of the type `K`.
+    #[must_use]
+    pub fn jobs<K: PartialEq + Copy + Send + 'static>(&self) -> Jobs<R, K> {
+        Jobs::new(&self.0)
     }
 }
 
 impl<R: 'static> Clone for Turn<R> {
     fn clone(&self) -> Self {
-        Self { threads: Arc::clone(&self.threads), jobs: self.jobs.clone() }
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<R: 'static> fmt::Debug for Turn<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Turn").field("limits", &self.threads.limits()).finish_non_exhaustive()
+        formatter.debug_struct("Turn").field("limits", &self.0.limits()).finish_non_exhaustive()
     }
 }

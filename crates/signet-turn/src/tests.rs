@@ -24,13 +24,13 @@ impl Busy {
     async fn keep<R: Send + Sync + 'static>(turn: &Turn<R>) -> Self {
         let (release, held) = channel::<()>();
         let (started, running) = channel::<()>();
-        let turn = turn.clone();
+        let jobs = turn.jobs();
         let job = tokio::spawn(async move {
-            turn.run(move |_| {
+            let work = move |_: &R| {
                 started.send(()).expect("the test waits");
                 held.recv().is_ok()
-            })
-            .await
+            };
+            jobs.run((), work).await
         });
         // On a runtime of one thread, so the job is handed over in these two turns.
         tokio::task::yield_now().await;
@@ -49,22 +49,22 @@ impl Drop for Busy {
 
 #[tokio::test]
 async fn a_job_answers() {
-    assert_eq!(turn(1, AMPLE).run(|()| 7).await, Ok(7));
+    assert_eq!(turn(1, AMPLE).jobs().run((), |()| 7).await, Ok(7));
 }
 
 #[tokio::test]
 async fn a_panic_ends_its_job_alone() {
-    let turn = turn(1, AMPLE);
-    assert_eq!(turn.run(|()| panic!("on purpose")).await, Err::<(), _>(Refused::Abandoned));
-    assert_eq!(turn.run(|()| 7).await, Ok(7));
+    let jobs = turn(1, AMPLE).jobs();
+    assert_eq!(jobs.run((), |()| panic!("on purpose")).await, Err::<(), _>(Refused::Abandoned));
+    assert_eq!(jobs.run((), |()| 7).await, Ok(7));
 }
 
 #[tokio::test]
 async fn a_stuck_thread_holds_nobody_past_the_deadline() {
     let (release, stuck) = channel::<()>();
-    let turn = turn(8, Duration::from_millis(50));
-    assert_eq!(turn.run(move |()| stuck.recv().is_ok()).await, Err(Refused::DeadlineExceeded));
-    assert_eq!(turn.run(|()| 7).await, Err(Refused::DeadlineExceeded), "behind the stuck one");
+    let jobs = turn(8, Duration::from_millis(50)).jobs();
+    assert_eq!(jobs.run((), move |()| stuck.recv().is_ok()).await, Err(Refused::DeadlineExceeded));
+    assert_eq!(jobs.run((), |()| 7).await, Err(Refused::DeadlineExceeded), "behind the stuck one");
     drop(release);
 }
 
@@ -73,21 +73,72 @@ async fn a_full_queue_refuses_at_once_and_an_abandoned_job_is_not_started() {
     let turn = turn(1, AMPLE);
     let busy = Busy::keep(&turn).await;
 
+    let jobs = turn.jobs();
     let (touched, not_started) = channel::<()>();
-    let mut waiting = Box::pin(turn.run(move |()| touched.send(()).is_ok()));
+    let mut waiting = Box::pin(jobs.run((), move |()| touched.send(()).is_ok()));
     assert!(waits(&mut waiting).await);
-    assert_eq!(turn.run(|()| 7).await, Err(Refused::Overloaded));
+    assert_eq!(jobs.run((), |()| 7).await, Err(Refused::Overloaded));
 
     drop(waiting);
     drop(busy);
+    assert_eq!(turn.jobs().run((), |()| 7).await, Ok(7), "the thread is past it");
     assert!(not_started.recv().is_err(), "dropped without running");
+}
+
+/// While the threads are stuck nobody looks at the queue, and it must not stay full of those who have given up.
+#[tokio::test]
+async fn those_who_gave_up_keep_no_place_from_others() {
+    let turn = turn(2, AMPLE);
+    let busy = Busy::keep(&turn).await;
+    let jobs = turn.jobs();
+    for _ in 0..3 {
+        let (mut one, mut two) = (Box::pin(jobs.run((), |()| 1)), Box::pin(jobs.run((), |()| 2)));
+        assert!(waits(&mut one).await && waits(&mut two).await);
+        assert_eq!(jobs.run((), |()| 3).await, Err(Refused::Overloaded));
+    }
+    let mut waiting = Box::pin(jobs.run((), |()| 7));
+    assert!(waits(&mut waiting).await);
+    drop(busy);
+    assert_eq!(waiting.await, Ok(7));
+}
+
+#[tokio::test]
+async fn a_full_lane_leaves_another_open() {
+    let turn = turn(1, AMPLE);
+    let busy = Busy::keep(&turn).await;
+    let (jobs, probes) = (turn.jobs(), turn.jobs());
+    let mut waiting = Box::pin(jobs.run((), |()| 1));
+    assert!(waits(&mut waiting).await);
+    assert_eq!(jobs.run((), |()| 2).await, Err(Refused::Overloaded));
+    let mut probe = Box::pin(probes.run((), |()| 3));
+    assert!(waits(&mut probe).await);
+    drop(busy);
+    assert_eq!(probe.await, Ok(3));
+}
+
+#[tokio::test]
+async fn owners_of_jobs_share_the_queue_and_take_turns() {
+    let turn = turn(4, AMPLE);
+    let busy = Busy::keep(&turn).await;
+    let (jobs, order) = (turn.jobs(), Arc::new(Mutex::new(Vec::new())));
+    let job = |owner: char| {
+        let order = Arc::clone(&order);
+        Box::pin(jobs.run(owner, move |()| order.lock().expect("not poisoned").push(owner)))
+    };
+    let (mut one, mut two, mut other) = (job('a'), job('a'), job('b'));
+    assert!(waits(&mut one).await && waits(&mut two).await);
+    assert_eq!(job('a').await, Err(Refused::Overloaded), "half of the places are for others");
+    assert!(waits(&mut other).await);
+    drop(busy);
+    assert_eq!(tokio::join!(one, two, other), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(*order.lock().expect("not poisoned"), ['a', 'b', 'a']);
 }
 
 /// What was answered together, batch by batch.
 #[derive(Default)]
 struct Journal(Mutex<Vec<Vec<u32>>>);
 
-/// Answers with its own number. A multiple of 100 spoils the batch that it is in; 13 panics.
+/// Answers with its own number. A multiple of 100 spoils the batch that it is in; 13 panics once it is answered.
 struct Echo {
     owner: u32,
     number: u32,
@@ -114,14 +165,14 @@ impl Operation<Arc<Journal>> for Echo {
         if numbers.iter().any(|number| number % 100 == 0) {
             return None;
         }
-        assert!(!numbers.contains(&13), "on purpose");
         journal.0.lock().expect("not poisoned").push(numbers.clone());
+        assert!(!numbers.contains(&13), "on purpose");
         Some(numbers)
     }
 
     fn answer_alone(&self, journal: &Arc<Journal>) -> u32 {
-        assert_ne!(self.number, 13, "on purpose");
         journal.0.lock().expect("not poisoned").push(vec![self.number]);
+        assert_ne!(self.number, 13, "on purpose");
         self.number
     }
 }
@@ -178,7 +229,7 @@ async fn what_waits_together_is_answered_together() {
 async fn a_flood_of_one_owner_leaves_room_for_another() {
     let echoes = Echoes::new(100);
     echoes.together(&[(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6), (2, 7)]).await;
-    assert_eq!(echoes.batches()[0], [1, 2, 3, 7]);
+    assert_eq!(echoes.batches(), [vec![1, 7, 2, 3], vec![4, 5, 6]]);
 }
 
 #[tokio::test]
@@ -194,6 +245,23 @@ async fn a_batch_that_fails_is_answered_member_by_member() {
     let answers = echoes.together(&[(1, 1), (1, 100), (1, 3)]).await;
     assert_eq!(answers, [Ok(1), Ok(100), Ok(3)]);
     assert_eq!(echoes.batches(), [vec![1], vec![100], vec![3]]);
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_is_first_answered_owner_by_owner() {
+    let echoes = Echoes::new(100);
+    let answers = echoes.together(&[(1, 1), (2, 100), (1, 2), (2, 3)]).await;
+    assert_eq!(answers, [Ok(1), Ok(100), Ok(2), Ok(3)]);
+    assert_eq!(echoes.batches(), [vec![1, 2], vec![100], vec![3]]);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_batch_has_nothing_done_twice() {
+    let echoes = Echoes::new(100);
+    let answers = echoes.together(&[(1, 1), (1, 13), (2, 3)]).await;
+    assert_eq!(answers, [Err(Refused::Abandoned); 3]);
+    assert_eq!(echoes.batches(), [[1, 3, 13]], "done once, whatever became of it");
+    assert_eq!(echoes.lane.call(Echo { owner: 1, number: 4 }).await, Ok(4), "the thread lives on");
 }
 
 #[tokio::test]
@@ -213,6 +281,23 @@ async fn a_caller_that_hands_over_and_goes_away_leaves_the_others_served() {
     assert!(waits(&mut stays).await);
     drop(gone);
     assert_eq!(stays.await, Ok(2));
+}
+
+/// One worker is still in the turn in which it handed something over when another does the same.
+#[tokio::test]
+async fn a_worker_does_not_wait_for_the_turn_of_another() {
+    let echoes = Echoes::new(100);
+    // So that the thread is there, and sleeps or is about to.
+    assert_eq!(echoes.lane.call(Echo { owner: 1, number: 1 }).await, Ok(1));
+    let mut first = Box::pin(echoes.lane.call(Echo { owner: 1, number: 2 }));
+    assert!(waits(&mut first).await);
+    let lane = echoes.lane.clone();
+    let other = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(lane.call(Echo { owner: 2, number: 3 }))
+    });
+    assert_eq!(other.join().expect("joins"), Ok(3), "this worker has been blocked until now");
+    assert_eq!(first.await, Ok(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

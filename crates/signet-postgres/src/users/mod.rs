@@ -4,7 +4,7 @@ mod list;
 mod register;
 mod update;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use diesel::{PgConnection, QueryResult};
@@ -52,7 +52,7 @@ impl UserRepository for PostgresStore {
     }
 
     async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
-        self.read(move |connection| list::list_users(connection, partner_id, page)).await?
+        self.read(partner_id, move |connection| list::list_users(connection, partner_id, page)).await?
     }
 }
 
@@ -62,6 +62,9 @@ type Outcome = Result<(), CommitError>;
 struct Find(PartnerId, UserId);
 struct Registration(UserChange);
 struct Replacement(UserChange);
+
+/// The answers to a batch, in its order. An error inside is that of a statement, which had no effect.
+type Answers<T> = Result<QueryResult<Vec<T>>, StoreError>;
 
 /// An operation is answered by a function over any number of its kind.
 macro_rules! answered_by {
@@ -75,11 +78,23 @@ macro_rules! answered_by {
             }
 
             fn answer(batch: &[&Self], pool: &Arc<Pool>) -> Option<Vec<$answer>> {
-                Some($answers(batch, pool))
+                let begun = Instant::now();
+                let answers: Answers<$answer> = $answers(batch, pool);
+                let error = match answers {
+                    Ok(Ok(answers)) => return Some(answers),
+                    // In smaller batches, what is wrong with one harms no other. But a partner that kept the others
+                    // waiting, for a lock that somebody holds, is not waited for again, once for each member.
+                    Ok(Err(_)) if has_several_owners(batch) || !pool.took_long(begun) => return None,
+                    Ok(Err(error)) => store_error(&error),
+                    Err(error) => error,
+                };
+                Some(batch.iter().map(|_| Err(error.clone().into())).collect())
             }
 
             fn answer_alone(&self, pool: &Arc<Pool>) -> $answer {
-                $answers(&[self], pool).pop().unwrap_or_else(|| Err(no_answer().into()))
+                let answers: Answers<$answer> = $answers(&[self], pool);
+                let answers = answers?.map_err(|error| store_error(&error))?;
+                answers.into_iter().next().unwrap_or_else(|| Err(no_answer().into()))
             }
         }
     };
@@ -93,55 +108,48 @@ answered_by!(Replacement: Outcome, |one: &Replacement| one.0.user.partner_id, |b
     commit(&batch.iter().map(|one| &one.0).collect::<Vec<_>>(), pool, update::update_users)
 });
 
-fn find(batch: &[&Find], pool: &Arc<Pool>) -> Vec<Result<Option<User>, StoreError>> {
+fn has_several_owners<O: Operation<Arc<Pool>>>(batch: &[&O]) -> bool {
+    batch.windows(2).any(|pair| pair[0].owner() != pair[1].owner())
+}
+
+fn find(batch: &[&Find], pool: &Arc<Pool>) -> Answers<Result<Option<User>, StoreError>> {
     let asked: Vec<_> = batch.iter().map(|find| (find.0, find.1)).collect();
-    pool.run(|connection, _| find::find_users(connection, &asked)).unwrap_or_else(|error| vec![Err(error); batch.len()])
+    pool.run(|connection, _| find::find_users(connection, &asked))
 }
 
 type Statement = fn(&mut PgConnection, &[&UserChange]) -> QueryResult<Vec<Outcome>>;
 
-fn commit(changes: &[&UserChange], pool: &Arc<Pool>, statement: Statement) -> Vec<Outcome> {
-    pool.run(|connection, attempt| {
-        let mut outcomes = together_or_apart(connection, changes, statement)?;
-        if attempt == Attempt::Second {
-            recognise(connection, changes, &mut outcomes)?;
-        }
-        Ok(outcomes)
+fn commit(changes: &[&UserChange], pool: &Arc<Pool>, statement: Statement) -> Answers<Outcome> {
+    pool.run(|connection, attempt| match attempt {
+        Attempt::First => statement(connection, changes),
+        Attempt::Second => commit_again(connection, changes, statement),
     })
-    .unwrap_or_else(|error| vec![Err(error.into()); changes.len()])
 }
 
-/// Commits the changes by one statement. Where that fails, hence as a whole, each is committed by itself, so that what
-/// is wrong with one harms no other.
-fn together_or_apart(
+/// Turns the refusals of a second attempt into the success of the first: a connection may be lost after the commit and
+/// before its answer. The change is in the store if its very audit entry is. Where any is, all were answered for good
+/// by the first attempt, and no third one follows.
+fn commit_again(
     connection: &mut PgConnection,
     changes: &[&UserChange],
     statement: Statement,
 ) -> QueryResult<Vec<Outcome>> {
-    match statement(connection, changes) {
-        Err(error) if is_connection_lost(&error) => Err(error),
-        Err(_) if changes.len() > 1 => {
-            let apart = changes.iter().map(|change| together_or_apart(connection, &[*change], statement));
-            Ok(apart.collect::<QueryResult<Vec<_>>>()?.into_iter().flatten().collect())
-        }
-        Err(error) => Ok(vec![Err(store_error(&error).into())]),
-        outcomes => outcomes,
-    }
-}
-
-/// Turns the refusals of a second attempt into the success of the first: a connection may be lost after the commit and
-/// before its answer. The change is in the store if its very audit entry is.
-fn recognise(connection: &mut PgConnection, changes: &[&UserChange], outcomes: &mut [Outcome]) -> QueryResult<()> {
-    if outcomes.iter().all(Result::is_ok) {
-        return Ok(());
+    let done = statement(connection, changes);
+    match &done {
+        Ok(outcomes) if outcomes.iter().all(Result::is_ok) => return done,
+        Err(error) if is_connection_lost(error) => return done,
+        _ => {}
     }
     let committed = batch::committed(connection, changes)?;
-    for (outcome, committed) in outcomes.iter_mut().zip(committed) {
-        if committed {
-            *outcome = Ok(());
-        }
+    if !committed.contains(&true) {
+        return done;
     }
-    Ok(())
+    let outcomes = done.unwrap_or_else(|error| vec![Err(store_error(&error).into()); changes.len()]);
+    Ok(outcomes
+        .into_iter()
+        .zip(committed)
+        .map(|(outcome, committed)| if committed { Ok(()) } else { outcome })
+        .collect())
 }
 
 fn no_answer() -> StoreError {

@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
@@ -10,7 +13,7 @@ use signet_domain::{
     Secret, SecretHash,
     ports::{HashError, SecretHasher},
 };
-use signet_turn::{Limits, Refused, Turn};
+use signet_turn::{Jobs, Limits, Refused, Turn};
 
 /// The parameters that OWASP recommends for Argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
@@ -22,20 +25,24 @@ const LANES: u32 = 1;
 const LIMITS: Limits = Limits { threads: 2, queue: 64, deadline: Duration::from_secs(5) };
 
 /// Argon2id (RFC 9106) on threads of its own.
+///
+/// Whoever knows the id of a key can have wrong secrets verified without end, and it is the keys that take turns: by the
+/// stored hash, which the ports hand over in place of an id.
 #[derive(Debug, Clone)]
-pub(crate) struct Argon2Hasher(Turn<()>);
+pub(crate) struct Argon2Hasher(Jobs<(), Option<u64>>);
 
 impl Argon2Hasher {
     /// Fails where the system has no thread left.
     pub(crate) fn start() -> std::io::Result<Self> {
-        Turn::start("argon2", LIMITS, ()).map(Self)
+        Turn::start("argon2", LIMITS, ()).map(|turn| Self(turn.jobs()))
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        owner: Option<u64>,
         job: impl FnOnce() -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
-        match self.0.run(|()| job()).await {
+        match self.0.run(owner, |()| job()).await {
             Ok(answer) => answer,
             Err(Refused::Overloaded | Refused::DeadlineExceeded) => Err(HashError::Overloaded),
             Err(Refused::Abandoned) => Err(failed(Refused::Abandoned)),
@@ -46,11 +53,13 @@ impl Argon2Hasher {
 #[async_trait]
 impl SecretHasher for Argon2Hasher {
     async fn hash(&self, secret: Secret) -> Result<SecretHash, HashError> {
-        self.run(move || hash(&secret)).await
+        self.run(None, move || hash(&secret)).await
     }
 
     async fn verify(&self, secret: Secret, hash: SecretHash) -> Result<bool, HashError> {
-        self.run(move || verify(&secret, &hash)).await
+        let mut key = DefaultHasher::new();
+        hash.as_str().hash(&mut key);
+        self.run(Some(key.finish()), move || verify(&secret, &hash)).await
     }
 }
 
@@ -165,5 +174,21 @@ mod tests {
         let answers = tasks.join_all().await;
         assert!(answers.contains(&Err(HashError::Overloaded)));
         assert!(answers.iter().any(Result::is_ok));
+    }
+    #[tokio::test]
+    async fn wrong_secrets_for_one_key_keep_no_other_out() {
+        let hasher = Argon2Hasher::start().expect("threads");
+        let known = hasher.hash(secret('5')).await.expect("hashed");
+        let mut flood = tokio::task::JoinSet::new();
+        for _ in 0..LIMITS.queue * 2 {
+            let (hasher, known) = (hasher.clone(), known.clone());
+            flood.spawn(async move { hasher.verify(secret('6'), known).await });
+        }
+        // Into the queue with them.
+        tokio::task::yield_now().await;
+        assert_eq!(hasher.verify(secret('5'), SecretHash::new(FOREIGN.to_owned())).await, Ok(true));
+        let answers = flood.join_all().await;
+        assert!(answers.contains(&Err(HashError::Overloaded)), "it was a flood");
+        assert!(!answers.contains(&Ok(true)));
     }
 }

@@ -4,22 +4,32 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 const MINIMUM_MAJOR: u32 = 14;
 
-const WHAT_TO_DO: &str = "no PostgreSQL 14 or later found: install it (on Debian: `apt-get install postgresql`), \
-    or set TEST_DATABASE_URL to a server on which databases may be created";
+/// Names the only folder in which to look for the programs of a server.
+const ONLY_DIRECTORY: &str = "TEST_POSTGRES_BIN";
 
-/// The folder that holds `initdb` and `postgres`, of version 14 or later: on the `PATH`, else the newest of Debian's.
-pub(crate) fn server_directory() -> PathBuf {
-    directory_with("initdb").unwrap_or_else(|| panic!("{WHAT_TO_DO}"))
+/// The folder that holds `initdb` and `postgres`, of version 14 or later: the one that `TEST_POSTGRES_BIN` names, else
+/// on the `PATH`, else the newest of Debian's.
+pub(crate) fn server_directory() -> Option<PathBuf> {
+    match env::var_os(ONLY_DIRECTORY) {
+        Some(only) => Some(PathBuf::from(only)).filter(|directory| has_recent(directory, "initdb")),
+        None => directory_with("initdb"),
+    }
 }
 
 /// The `psql` to reach a server with.
-pub(crate) fn psql() -> PathBuf {
-    directory_with("psql").unwrap_or_else(|| panic!("{WHAT_TO_DO}")).join("psql")
+pub(crate) fn psql() -> &'static Path {
+    static PSQL: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = PSQL.get_or_init(|| Some(directory_with("psql")?.join("psql")));
+    found.as_deref().unwrap_or_else(|| panic!("no psql of PostgreSQL 14 or later found: {INSTALL}"))
 }
+
+/// How to get Postgres.
+pub(crate) const INSTALL: &str = "install it (on Debian: `apt-get install postgresql`)";
 
 fn directory_with(program: &str) -> Option<PathBuf> {
     let on_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
@@ -36,7 +46,12 @@ fn directory_with(program: &str) -> Option<PathBuf> {
         .into_iter()
         .chain(of_debian.into_iter().map(|(_, directory)| directory))
         // Debian puts a wrapper of psql, and not initdb, on the path; its own version check tells nothing about servers.
-        .find(|directory| directory.join(program).is_file() && is_recent(&directory.join(program)))
+        .find(|directory| has_recent(directory, program))
+}
+
+fn has_recent(directory: &Path, program: &str) -> bool {
+    let program = directory.join(program);
+    program.is_file() && is_recent(&program)
 }
 
 fn is_recent(program: &Path) -> bool {

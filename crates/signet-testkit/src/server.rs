@@ -46,9 +46,15 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// The server that all tests of this process share, started when it is first asked for. Leave it alone: a test
     /// that stops, kills or freezes takes [one of its own](Self::start_new).
+    ///
+    /// # Panics
+    /// Where Postgres is not installed or does not start, with a line that says what to do.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<PostgresServer> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start_new(&ServerOptions::default()))
+        SHARED.get_or_init(|| {
+            let what_to_do = "or set TEST_DATABASE_URL to a server on which databases may be created";
+            Self::start_with(&ServerOptions::default(), what_to_do)
+        })
     }
 
     /// Makes and starts a server.
@@ -57,7 +63,14 @@ impl PostgresServer {
     /// Where Postgres is not installed or does not start, with a line that says what to do.
     #[must_use]
     pub fn start_new(options: &ServerOptions) -> Self {
-        let binaries = binaries::server_directory();
+        let what_to_do = "for a server of this test's own, or leave such tests out (`cargo test -- --skip own_server`)";
+        Self::start_with(options, what_to_do)
+    }
+
+    fn start_with(options: &ServerOptions, what_to_do: &str) -> Self {
+        let binaries = binaries::server_directory().unwrap_or_else(|| {
+            panic!("no PostgreSQL 14 or later found: {}, {what_to_do}", binaries::INSTALL);
+        });
         let user = binaries::unprivileged_user();
         let directory = tempfile::Builder::new().prefix("signet-pg-").tempdir().expect("a temporary directory").keep();
         if let Some((uid, gid)) = user {
@@ -163,6 +176,14 @@ impl PostgresServer {
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.log.all()
+    }
+
+    /// What `wanted` makes of the first line of its log from `start` on that it takes, waited for if it is still to come.
+    ///
+    /// # Panics
+    /// After a minute, with the log.
+    pub fn wait_for_log<T>(&self, start: usize, wanted: impl Fn(&str) -> Option<T>) -> T {
+        self.log.wait_for(start, wanted)
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Supervisor>> {

@@ -5,7 +5,6 @@ use std::{
 };
 
 use rustix::process::Signal;
-use signet_testkit::{PostgresServer, ServerOptions, TestDatabase};
 
 use crate::{
     database::{Place, on_both},
@@ -85,46 +84,53 @@ on_both! {
     }
 }
 
-#[test]
-fn an_outage_of_postgres_is_answered_and_ends_with_it() {
-    let postgres = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
-    let database = TestDatabase::create_on(&postgres);
-    let place = Place::sqlite();
-    let url = ["--database-url", database.url()];
-    let arguments = |arguments: &[&'static str]| [arguments, &url].concat();
-    let partner = json(place.path(), &arguments(&["partner", "create", "--name", "Acme"]));
-    let create = ["key", "create", "--name", "Backend", "--partner", partner["partnerId"].as_str().expect("an id")];
-    let key = json(place.path(), &[&create[..], &url].concat());
-    let server = Server::start(place.path(), &url);
-    let client = server.client(key["apiKey"].as_str().expect("a key"));
-    let before = client.register("before@example.com");
-    assert_eq!(before.status, 201);
+mod own_server {
+    use signet_testkit::{PostgresServer, ServerOptions, TestDatabase};
 
-    postgres.stop();
-    becomes(&server, "/readyz", 503);
-    assert_eq!(server.ask("/livez").0, 200);
-    for reply in [client.register("meanwhile@example.com"), client.get("/partner/v1/all-users")] {
-        assert_eq!((reply.status, &reply.body["error"]["code"]), (503, &"service_unavailable".into()));
-        assert!(reply.headers.contains_key("retry-after"));
-        assert!(!reply.body.to_string().contains("127.0.0.1"), "{}", reply.body);
-    }
-    postgres.start();
-    becomes(&server, "/readyz", 200);
-    assert_eq!(client.get("/partner/v1/all-users").body["data"]["users"][0], before.body["data"]);
-    assert_eq!(client.register("after@example.com").status, 201);
-}
+    use super::*;
 
-#[test]
-fn a_server_waits_for_its_database_when_told_to_and_is_seen_to_live() {
-    let postgres = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
-    let database = TestDatabase::create_on(&postgres);
-    let place = Place::sqlite();
-    postgres.stop();
-    std::thread::scope(|scope| {
-        let started = scope
-            .spawn(|| Server::start(place.path(), &["--database-url", database.url(), "--wait-for-database", "60s"]));
+    #[test]
+    fn an_outage_of_postgres_is_answered_and_ends_with_it() {
+        let postgres = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
+        let database = TestDatabase::create_on(&postgres);
+        let place = Place::sqlite();
+        let url = ["--database-url", database.url()];
+        let arguments = |arguments: &[&'static str]| [arguments, &url].concat();
+        let partner = json(place.path(), &arguments(&["partner", "create", "--name", "Acme"]));
+        let create = ["key", "create", "--name", "Backend", "--partner", partner["partnerId"].as_str().expect("an id")];
+        let key = json(place.path(), &[&create[..], &url].concat());
+        let server = Server::start(place.path(), &url);
+        let client = server.client(key["apiKey"].as_str().expect("a key"));
+        let before = client.register("before@example.com");
+        assert_eq!(before.status, 201);
+
+        postgres.stop();
+        becomes(&server, "/readyz", 503);
+        assert_eq!(server.ask("/livez").0, 200);
+        for reply in [client.register("meanwhile@example.com"), client.get("/partner/v1/all-users")] {
+            assert_eq!((reply.status, &reply.body["error"]["code"]), (503, &"service_unavailable".into()));
+            assert!(reply.headers.contains_key("retry-after"));
+            assert!(!reply.body.to_string().contains("127.0.0.1"), "{}", reply.body);
+        }
         postgres.start();
-        let server = started.join().expect("it serves");
-        assert_eq!(server.ask("/readyz").0, 200);
-    });
+        becomes(&server, "/readyz", 200);
+        assert_eq!(client.get("/partner/v1/all-users").body["data"]["users"][0], before.body["data"]);
+        assert_eq!(client.register("after@example.com").status, 201);
+    }
+
+    #[test]
+    fn a_server_waits_for_its_database_when_told_to_and_is_seen_to_live() {
+        let postgres = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
+        let database = TestDatabase::create_on(&postgres);
+        let place = Place::sqlite();
+        postgres.stop();
+        std::thread::scope(|scope| {
+            let started = scope.spawn(|| {
+                Server::start(place.path(), &["--database-url", database.url(), "--wait-for-database", "60s"])
+            });
+            postgres.start();
+            let server = started.join().expect("it serves");
+            assert_eq!(server.ask("/readyz").0, 200);
+        });
+    }
 }

@@ -15,46 +15,50 @@ fn databases_are_apart_from_each_other_and_dropped() {
     assert_eq!(two.query(&format!("SELECT count(*) FROM pg_database WHERE datname = '{name}'")), "0");
 }
 
-#[test]
-fn a_durable_server_keeps_what_was_committed_before_a_kill() {
-    let server = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
-    let database = TestDatabase::create_on(&server);
-    database.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7)");
-    server.kill();
-    server.start();
-    assert_eq!(database.query("SELECT n FROM t"), "7");
-    server.freeze();
-    server.thaw();
-    server.stop();
-    server.start();
-    assert_eq!(database.query("SELECT n FROM t"), "7");
-}
+mod own_server {
+    use super::*;
 
-/// Runs this test binary again as the process that is killed.
-#[test]
-fn the_server_dies_with_the_process_that_started_it() {
-    const CHILD: &str = "SIGNET_TESTKIT_CHILD";
-    if std::env::var_os(CHILD).is_some() {
-        let server = PostgresServer::start_new(&ServerOptions::default());
-        println!("\nsupervised {} {}", server.pid(), server.socket_directory().display());
+    #[test]
+    fn a_durable_server_keeps_what_was_committed_before_a_kill() {
+        let server = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
+        let database = TestDatabase::create_on(&server);
+        database.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7)");
+        server.kill();
+        server.start();
+        assert_eq!(database.query("SELECT n FROM t"), "7");
         server.freeze();
-        std::process::abort();
+        server.thaw();
+        server.stop();
+        server.start();
+        assert_eq!(database.query("SELECT n FROM t"), "7");
     }
-    let output = Command::new(std::env::current_exe().expect("a path"))
-        .args(["--exact", "the_server_dies_with_the_process_that_started_it", "--nocapture"])
-        .env(CHILD, "1")
-        .stderr(Stdio::null())
-        .output()
-        .expect("runs");
-    let output = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = output.lines().find(|line| line.starts_with("supervised")).expect("the child's line");
-    let words: Vec<&str> = line.split(' ').collect();
-    // `output` has waited for the end of the pipe that the shell shares with nobody, so only the clean-up may lag.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while std::path::Path::new(words[2]).exists() {
-        assert!(std::time::Instant::now() < deadline, "the directory is still there");
-        std::thread::yield_now();
+
+    /// Runs this test binary again as the process that is killed.
+    #[test]
+    fn the_server_dies_with_the_process_that_started_it() {
+        const CHILD: &str = "SIGNET_TESTKIT_CHILD";
+        if std::env::var_os(CHILD).is_some() {
+            let server = PostgresServer::start_new(&ServerOptions::default());
+            println!("\nsupervised {} {}", server.pid(), server.socket_directory().display());
+            server.freeze();
+            std::process::abort();
+        }
+        let output = Command::new(std::env::current_exe().expect("a path"))
+            .args(["--exact", "own_server::the_server_dies_with_the_process_that_started_it", "--nocapture"])
+            .env(CHILD, "1")
+            .stderr(Stdio::null())
+            .output()
+            .expect("runs");
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = output.lines().find(|line| line.starts_with("supervised")).expect("the child's line");
+        let words: Vec<&str> = line.split(' ').collect();
+        // `output` has waited for the end of the pipe that the shell shares with nobody, so only the clean-up may lag.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while std::path::Path::new(words[2]).exists() {
+            assert!(std::time::Instant::now() < deadline, "the directory is still there");
+            std::thread::yield_now();
+        }
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", words[1])).unwrap_or_default();
+        assert!(!state.contains("(postgres)"), "{state}");
     }
-    let state = std::fs::read_to_string(format!("/proc/{}/stat", words[1])).unwrap_or_default();
-    assert!(!state.contains("(postgres)"), "{state}");
 }

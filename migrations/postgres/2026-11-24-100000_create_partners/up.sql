@@ -7,5 +7,6 @@ CREATE TABLE partners (
     created_at  timestamptz(3) NOT NULL,
     disabled_at timestamptz(3),
     user_count  bigint         NOT NULL DEFAULT 0 CHECK (user_count >= 0),
-    PRIMARY KEY (partner_id)
+    PRIMARY KEY (partner_id),
+    CONSTRAINT partners_instants_finite CHECK (isfinite(created_at) AND isfinite(disabled_at))
 ) WITH (fillfactor = 50);

@@ -8,7 +8,9 @@ CREATE TABLE api_keys (
     created_at  timestamptz(3) NOT NULL,
     expires_at  timestamptz(3),
     revoked_at  timestamptz(3),
-    PRIMARY KEY (partner_id, key_id)
+    PRIMARY KEY (partner_id, key_id),
+    CONSTRAINT api_keys_instants_finite
+        CHECK (isfinite(created_at) AND isfinite(expires_at) AND isfinite(revoked_at))
 );
 
 -- A request brings the key id and not the partner. The index is not unique: every unique constraint leads with

@@ -16,5 +16,7 @@ CREATE TABLE users (
     CONSTRAINT users_email_key_unique UNIQUE (partner_id, email_key),
     CONSTRAINT users_ordinal_unique UNIQUE (partner_id, ordinal),
     CONSTRAINT users_removed_implies_inactive CHECK (removed_at IS NULL OR status = 'inactive'),
-    CONSTRAINT users_updated_after_registered CHECK (updated_at >= registered_at)
+    CONSTRAINT users_updated_after_registered CHECK (updated_at >= registered_at),
+    CONSTRAINT users_instants_finite
+        CHECK (isfinite(registered_at) AND isfinite(updated_at) AND isfinite(removed_at))
 ) WITH (fillfactor = 90);

@@ -11,7 +11,7 @@ CREATE TABLE audit_entries (
     changes     text           NOT NULL CHECK (changes LIKE '{%}'),
     request_id  text           NOT NULL CHECK (request_id ~ '^[A-Za-z0-9._-]{1,128}$'),
     ip_address  text,
-    occurred_at timestamptz(3) NOT NULL,
+    occurred_at timestamptz(3) NOT NULL CHECK (isfinite(occurred_at)),
     PRIMARY KEY (partner_id, user_id, version),
     FOREIGN KEY (partner_id, user_id) REFERENCES users (partner_id, user_id),
     CONSTRAINT audit_entries_first_is_registration CHECK ((version = 1) = (action = 'user.registered'))
@@ -34,3 +34,7 @@ CREATE TRIGGER audit_entries_append_only BEFORE UPDATE OR DELETE ON audit_entrie
     FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
 CREATE TRIGGER audit_entries_no_truncate BEFORE TRUNCATE ON audit_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+
+-- Also for sessions that play the part of replication, which skip ordinary triggers.
+ALTER TABLE audit_entries ENABLE ALWAYS TRIGGER audit_entries_append_only;
+ALTER TABLE audit_entries ENABLE ALWAYS TRIGGER audit_entries_no_truncate;

@@ -1,14 +1,14 @@
 //! Rows that break an invariant of the domain are told by their column and key, and never by their value.
 
-use signet_domain::ports::{ApiKeyRepository, AuditFilter, AuditTrail, PartnerRepository, StoreError};
+use signet_domain::ports::{ApiKeyRepository, AuditFilter, AuditTrail, PartnerRepository, StoreError, UserRepository};
 
-use crate::support::Database;
+use crate::{batches::settle, support::Database};
 
 const WITHOUT_CONSTRAINTS: &str = "DO $$ DECLARE c record; BEGIN
     FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint
         WHERE contype = 'c' AND connamespace = 'public'::regnamespace
     LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); END LOOP; END $$;
-    ALTER TABLE audit_entries DISABLE TRIGGER ALL";
+    ALTER TABLE audit_entries DISABLE TRIGGER USER";
 
 fn told<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> (&'static str, &'static str, String) {
     match answer {
@@ -73,4 +73,34 @@ async fn a_broken_row_is_told_by_column_and_key() {
     database.sql.execute("UPDATE partners SET name = ''");
     let found = told(PartnerRepository::list(&database.store).await);
     assert_eq!(found, ("partners", "name", partner.to_string()));
+}
+
+/// A batch of look-ups is as good as its members: one row that cannot even be read fails nobody else's.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_fails_its_own_reader_alone() {
+    let database = Database::single().await;
+    let (one, two) = (database.partner().await, database.partner().await);
+    let broken = database.user(one, "broken@example.com").await;
+    let whole = [database.user(one, "whole@example.com").await, database.user(two, "whole@example.com").await];
+    database.sql.execute(WITHOUT_CONSTRAINTS);
+    database.sql.execute(&format!("UPDATE users SET updated_at = 'infinity' WHERE user_id = '{}'", broken.id));
+
+    let mut session = database.session();
+    session.execute("BEGIN; LOCK TABLE users");
+    let find = |user: &signet_domain::User| {
+        let (store, partner_id, user_id) = (database.store.clone(), user.partner_id, user.id);
+        tokio::spawn(async move { UserRepository::find(&store, partner_id, user_id).await })
+    };
+    let first = find(&whole[0]);
+    settle().await;
+    session.wait_for_waiters(1);
+    let (broken, rest) = (find(&broken), whole.each_ref().map(find));
+    settle().await;
+    session.execute("COMMIT");
+    assert_eq!(first.await.expect("joins"), Ok(Some(whole[0].clone())));
+    let refused = broken.await.expect("joins");
+    assert!(matches!(refused, Err(StoreError::Unexpected { .. })), "{refused:?}");
+    for (found, user) in rest.into_iter().zip(whole) {
+        assert_eq!(found.await.expect("joins"), Ok(Some(user)));
+    }
 }

@@ -1,11 +1,12 @@
 //! The adapter against a Postgres of the tests' own.
 
 mod batches;
-mod connections;
 mod contract;
 mod corrupt;
-mod outages;
+mod locks;
+mod migrations;
+mod own_server;
 mod races;
 mod schema;
-mod statements;
 mod support;
+mod wire;

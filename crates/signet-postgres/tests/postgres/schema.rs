@@ -1,9 +1,6 @@
 //! The schema repeats the domain's rules, for whatever else writes to it.
 
-use signet_postgres::{PostgresOptions, PostgresStore};
-use signet_testkit::TestDatabase;
-
-use crate::support::{Database, is_unavailable};
+use crate::support::Database;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_primary_key_and_unique_constraint_leads_with_the_partner() {
@@ -47,17 +44,25 @@ async fn the_constraints_bite() {
         ("UPDATE users SET metadata = '{' || repeat(' ', 16383) || '}'", "users_metadata_check"),
         ("UPDATE users SET removed_at = now()", "users_removed_implies_inactive"),
         ("UPDATE users SET updated_at = registered_at - interval '1 ms'", "users_updated_after_registered"),
+        ("UPDATE users SET registered_at = '-infinity'", "users_instants_finite"),
+        ("UPDATE users SET updated_at = 'infinity'", "users_instants_finite"),
+        ("UPDATE users SET removed_at = 'infinity', status = 'inactive'", "users_instants_finite"),
         ("UPDATE users SET version = 0", "users_version_check"),
         ("UPDATE users SET ordinal = 0", "users_ordinal_check"),
         ("UPDATE users SET partner_id = user_id", "foreign key"),
         ("UPDATE partners SET name = ''", "partners_name_check"),
         ("UPDATE partners SET user_count = -1", "partners_user_count_check"),
+        ("UPDATE partners SET created_at = 'infinity'", "partners_instants_finite"),
+        ("UPDATE partners SET disabled_at = 'infinity'", "partners_instants_finite"),
         ("DELETE FROM partners", "foreign key"),
         ("DELETE FROM users", "foreign key"),
         ("UPDATE api_keys SET key_id = 'short'", "api_keys_key_id_check"),
         ("UPDATE api_keys SET mode = 'dead'", "api_keys_mode_check"),
         ("UPDATE api_keys SET scope = 'none'", "api_keys_scope_check"),
         ("UPDATE api_keys SET secret_hash = 'plain'", "api_keys_secret_hash_check"),
+        ("UPDATE api_keys SET created_at = 'infinity'", "api_keys_instants_finite"),
+        ("UPDATE api_keys SET expires_at = 'infinity'", "api_keys_instants_finite"),
+        ("UPDATE api_keys SET revoked_at = 'infinity'", "api_keys_instants_finite"),
         ("UPDATE api_keys SET partner_id = gen_random_uuid()", "foreign key"),
         ("UPDATE audit_entries SET action = action", "neither updated nor deleted"),
         ("DELETE FROM audit_entries", "neither updated nor deleted"),
@@ -96,42 +101,4 @@ async fn the_constraints_bite() {
         assert!(refusal.contains(constraint), "{refusal}");
     }
     assert_eq!(signet_domain::ports::UserRepository::find(&database.store, partner, user.id).await, Ok(Some(user)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn migrations_go_down_and_up_again() {
-    let database = Database::migrated().await;
-    assert_eq!(database.store.migrate().await, Ok(0));
-    database.store.ready().await.expect("migrated");
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
-    let mut names: Vec<_> =
-        std::fs::read_dir(folder).expect("migrations").map(|entry| entry.expect("one").path()).collect();
-    names.sort();
-    for name in names.iter().rev() {
-        database.sql.execute(&std::fs::read_to_string(name.join("down.sql")).expect("down.sql"));
-    }
-    let left = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')";
-    assert_eq!(database.sql.query(left), "1", "the table of the migrations alone");
-    assert_eq!(database.sql.query("SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"), "0");
-    database.sql.execute("TRUNCATE __diesel_schema_migrations");
-    let refused = database.store.ready().await.expect_err("nothing is applied");
-    assert!(refused.to_string().contains("lacks"), "{refused}");
-    assert_eq!(database.store.migrate().await, Ok(names.len()));
-    database.store.ready().await.expect("migrated");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn instances_that_migrate_at_once_do_it_once() {
-    let empty = TestDatabase::create();
-    let stores: Vec<_> =
-        (0..6).map(|_| PostgresStore::connect(empty.url(), PostgresOptions::default()).expect("a URL")).collect();
-    let refused = stores[0].ready().await.expect_err("no schema");
-    assert!(is_unavailable(&refused) && refused.to_string().contains("lacks 4 migrations"), "{refused}");
-    let runs: Vec<_> = stores.into_iter().map(|store| tokio::spawn(async move { store.migrate().await })).collect();
-    let mut applied = Vec::new();
-    for run in runs {
-        applied.push(run.await.expect("joins").expect("migrated"));
-    }
-    applied.sort_unstable();
-    assert_eq!(applied, [0, 0, 0, 0, 0, 4]);
 }

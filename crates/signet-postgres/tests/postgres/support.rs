@@ -1,12 +1,6 @@
 //! A database with the schema, a store on it, and a second session beside it.
 
 use std::{
-    io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU16, Ordering},
-    },
     thread,
     time::{Duration, Instant},
 };
@@ -20,6 +14,23 @@ use signet_domain::{
 use signet_postgres::{PostgresOptions, PostgresStore};
 use signet_testkit::{PostgresServer, ServerOptions, TestDatabase};
 
+/// How much later than its deadline something may be seen to happen, on a machine that does much else.
+pub const MARGIN: Duration = Duration::from_secs(10);
+
+/// Time enough, where time is not the subject.
+pub fn ample() -> PostgresOptions {
+    PostgresOptions { deadline: Duration::from_secs(30), ..PostgresOptions::default() }
+}
+
+/// Returns once it has happened.
+pub fn until(what: &str, mut has_happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !has_happened() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        thread::yield_now();
+    }
+}
+
 pub struct Database {
     pub store: PostgresStore,
     pub sql: TestDatabase,
@@ -28,16 +39,16 @@ pub struct Database {
 
 impl Database {
     pub async fn migrated() -> Self {
-        Self::with(TestDatabase::create(), PostgresOptions::default()).await
+        Self::with(TestDatabase::create(), ample()).await
     }
 
     /// With one thread, so that what is asked meanwhile waits and makes a batch.
     pub async fn single() -> Self {
-        Self::with(TestDatabase::create(), PostgresOptions { threads: 1, ..PostgresOptions::default() }).await
+        Self::with(TestDatabase::create(), PostgresOptions { threads: 1, ..ample() }).await
     }
 
     pub async fn on(server: &PostgresServer) -> Self {
-        Self::with(TestDatabase::create_on(server), PostgresOptions::default()).await
+        Self::with(TestDatabase::create_on(server), ample()).await
     }
 
     pub async fn with(sql: TestDatabase, options: PostgresOptions) -> Self {
@@ -73,9 +84,21 @@ impl Database {
         UserRepository::list(&self.store, partner_id, Page::new(100, 0).expect("a page")).await
     }
 
-    pub fn session(&self) -> Session {
-        Session(PgConnection::establish(self.sql.url()).expect("a session"))
+    /// Returns once all connections of the store are made and idle.
+    pub fn wait_until_idle(&self) {
+        until("all connections are idle", || {
+            let state = self.store.pool_state();
+            (state.connections, state.idle) == (state.limit, state.limit)
+        });
     }
+
+    pub fn session(&self) -> Session {
+        session(&self.sql)
+    }
+}
+
+pub fn session(sql: &TestDatabase) -> Session {
+    Session(PgConnection::establish(sql.url()).expect("a session"))
 }
 
 /// A session of its own, which can hold a lock while the store wants it.
@@ -106,14 +129,13 @@ impl Session {
 
     /// Returns once that many sessions of the database wait for a lock.
     pub fn wait_for_waiters(&mut self, count: i64) {
-        let deadline = Instant::now() + Duration::from_secs(30);
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
             AND wait_event_type = 'Lock'";
-        while self.number(waiting) < count {
-            assert!(Instant::now() < deadline, "nobody waits");
+        until("sessions wait for a lock", || {
             // Within a transaction, the statistics would stay as they were first read.
             self.execute("SELECT pg_stat_clear_snapshot()");
-        }
+            self.number(waiting) >= count
+        });
     }
 }
 
@@ -128,52 +150,4 @@ pub fn private(settings: &[&str]) -> PostgresServer {
 
 pub fn is_unavailable(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable { .. })
-}
-
-/// What stands between a store and its server: it passes everything on, or drops the connection in place of the next
-/// answer.
-pub struct Wire {
-    pub port: u16,
-    cut: Arc<AtomicBool>,
-}
-
-impl Wire {
-    pub fn to(target: u16) -> Self {
-        Self::switching(&Arc::new(AtomicU16::new(target)))
-    }
-
-    /// Each new connection goes to the port that `target` holds then.
-    pub fn switching(target: &Arc<AtomicU16>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let cut = Arc::new(AtomicBool::new(false));
-        let (cutting, target) = (Arc::clone(&cut), Arc::clone(target));
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", target.load(Ordering::SeqCst))) else { continue };
-                let never = Arc::new(AtomicBool::new(false));
-                pass(client.try_clone().expect("a socket"), server.try_clone().expect("a socket"), never);
-                pass(server, client, Arc::clone(&cutting));
-            }
-        });
-        Self { port, cut }
-    }
-
-    /// Loses the next answer of the server, and the connection with it.
-    pub fn cut_next_answer(&self) {
-        self.cut.store(true, Ordering::SeqCst);
-    }
-}
-
-fn pass(mut from: TcpStream, mut to: TcpStream, cut: Arc<AtomicBool>) {
-    thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if cut.swap(false, Ordering::SeqCst) || to.write_all(&buffer[..count]).is_err() {
-                break;
-            }
-        }
-        drop(from.shutdown(Shutdown::Both));
-        drop(to.shutdown(Shutdown::Both));
-    });
 }

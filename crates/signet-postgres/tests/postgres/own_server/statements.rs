@@ -7,34 +7,34 @@ use signet_domain::{
 use signet_postgres::PostgresOptions;
 use signet_testkit::{PostgresServer, TestDatabase};
 
-use crate::support::{Database, private};
+use crate::support::{Database, ample, private};
 
-/// The statements that were begun since the log had `start` lines; the log of a session is written before its answer,
-/// but reaches us through a pipe, so a marker is put behind them.
+/// Returns once all that the server has logged until now has reached us, through a pipe.
+pub fn read_to_the_end(server: &PostgresServer, sql: &TestDatabase) {
+    let start = server.log().len();
+    let marker = format!("the marker {start}");
+    sql.execute(&format!("DO $$ BEGIN RAISE LOG '{marker}'; END $$"));
+    server.wait_for_log(start, |line| line.contains(&marker).then_some(()));
+}
+
+/// The statements of the store that were begun since the log had `start` lines.
 fn statements(server: &PostgresServer, sql: &TestDatabase, start: usize) -> Vec<String> {
-    let marker = format!("SELECT 'marker {start}'");
-    sql.execute(&marker);
-    loop {
-        let log = server.log();
-        if log.iter().skip(start).any(|line| line.contains(&marker)) {
-            return log
-                .into_iter()
-                .skip(start)
-                .filter(|line| !line.contains(&marker))
-                .filter(|line| line.contains("LOG:  execute ") || line.contains("LOG:  statement: "))
-                .collect();
-        }
-        std::thread::yield_now();
-    }
+    read_to_the_end(server, sql);
+    let log = server.log().into_iter().skip(start);
+    log.filter(|line| line.contains("LOG:  execute ") || line.contains("LOG:  statement: "))
+        .filter(|line| !line.contains("the marker"))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_operation_is_one_prepared_statement() {
     let server = private(&["log_statement=all"]);
-    let options = PostgresOptions { threads: 1, ..PostgresOptions::default() };
+    let options = PostgresOptions { threads: 1, ..ample() };
     let database = Database::with(TestDatabase::create_on(&server), options).await;
     let partner = database.partner().await;
     let first = database.user(partner, "first@example.com").await;
+    // Nor does a connection that is still being made log what it sets.
+    database.wait_until_idle();
     for round in 0..3 {
         let start = server.log().len();
         let user = database.user(partner, &format!("{round}@example.com")).await;
@@ -67,9 +67,10 @@ async fn each_operation_is_one_prepared_statement() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_statement_cache_nothing_is_prepared_or_set() {
     let server = private(&["log_statement=all"]);
-    let options = PostgresOptions { statement_cache: false, ..PostgresOptions::default() };
+    let options = PostgresOptions { statement_cache: false, ..ample() };
     let database = Database::with(TestDatabase::create_on(&server), options).await;
     let partner = database.partner().await;
+    database.wait_until_idle();
     let start = server.log().len();
     let user = database.user(partner, "john@example.com").await;
     let user = database.store.commit(database.build.renaming(&user, "Jack")).await.expect("renamed");
@@ -88,9 +89,7 @@ async fn every_plan_uses_an_index_from_the_first_row_on() {
         "auto_explain.log_min_duration=0",
         "auto_explain.log_level=LOG",
     ]);
-    let database =
-        Database::with(TestDatabase::create_on(&server), PostgresOptions { threads: 1, ..PostgresOptions::default() })
-            .await;
+    let database = Database::with(TestDatabase::create_on(&server), PostgresOptions { threads: 1, ..ample() }).await;
     let partner = database.partner().await;
     let key = database.build.api_key(partner);
     ApiKeyRepository::insert(&database.store, key.clone()).await.expect("a key");

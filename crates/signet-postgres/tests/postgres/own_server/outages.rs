@@ -7,15 +7,18 @@ use std::{
 
 use signet_domain::{
     UserId,
-    ports::{CommitError, PartnerRepository, StoreError, UserRepository},
+    ports::{CommitError, Page, PartnerRepository, StoreError, UserRepository},
 };
 use signet_postgres::{PostgresOptions, PostgresStore};
-use signet_testkit::TestDatabase;
+use signet_testkit::{PostgresServer, TestDatabase};
+use tokio::task::JoinSet;
 
-use crate::support::{Database, Wire, durable, is_unavailable, private};
+use crate::support::{Database, MARGIN, ample, durable, is_unavailable, private};
 
-/// What the service promises.
-const PROMISE: Duration = Duration::from_secs(2);
+/// With the deadline that the service keeps.
+async fn in_time(server: &PostgresServer) -> Database {
+    Database::with(TestDatabase::create_on(server), PostgresOptions::default()).await
+}
 
 async fn is_away(database: &Database) {
     let partner = database.build.partner().id;
@@ -26,7 +29,8 @@ async fn is_away(database: &Database) {
             database.store.commit(database.build.registration(partner, "john@example.com")),
             database.list(partner),
         );
-        assert!(begin.elapsed() < PROMISE, "round {round}: {:?}", begin.elapsed());
+        let took = begin.elapsed();
+        assert!(took < PostgresOptions::default().deadline + MARGIN, "round {round}: {took:?}");
         assert!(found.as_ref().is_err_and(is_unavailable), "{found:?}");
         assert!(matches!(&committed, Err(CommitError::Store(error)) if is_unavailable(error)), "{committed:?}");
         assert!(listed.as_ref().is_err_and(is_unavailable), "{listed:?}");
@@ -44,7 +48,7 @@ async fn works(database: &Database) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_stopped_is_told_in_time_and_used_again_once_it_is_back() {
     let server = private(&[]);
-    let database = Database::on(&server).await;
+    let database = in_time(&server).await;
     works(&database).await;
     server.stop();
     is_away(&database).await;
@@ -57,13 +61,13 @@ async fn a_restart_that_nobody_saw_fails_no_request() {
     let server = private(&[]);
     let database = Database::on(&server).await;
     works(&database).await;
-    let state = database.store.pool_state();
-    assert_eq!(state.connections, state.limit);
     for _ in 0..2 {
+        database.wait_until_idle();
         server.stop();
         server.start();
         works(&database).await;
     }
+    database.wait_until_idle();
     database.sql.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'signet'");
     works(&database).await;
 }
@@ -71,7 +75,7 @@ async fn a_restart_that_nobody_saw_fails_no_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_database_holds_nobody_past_the_deadline() {
     let server = private(&[]);
-    let database = Database::on(&server).await;
+    let database = in_time(&server).await;
     works(&database).await;
     server.freeze();
     is_away(&database).await;
@@ -79,10 +83,39 @@ async fn a_frozen_database_holds_nobody_past_the_deadline() {
     works(&database).await;
 }
 
+/// What waits for a frozen database fills the queues, and must not hide that it is frozen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_database_is_not_ready_however_much_waits_for_it() {
+    let server = private(&[]);
+    let options = PostgresOptions { queue: 4, deadline: Duration::from_millis(500), ..PostgresOptions::default() };
+    let database = Database::with(TestDatabase::create_on(&server), options).await;
+    let partner = database.build.partner().id;
+    server.freeze();
+    let mut overloaded = 0;
+    for _ in 0..3 {
+        let mut flood = JoinSet::new();
+        for _ in 0..20 {
+            let (store, other) = (database.store.clone(), database.store.clone());
+            let page = Page::new(1, 0).expect("a page");
+            flood.spawn(async move { UserRepository::list(&store, partner, page).await.map(drop) });
+            flood.spawn(async move { PartnerRepository::list(&other).await.map(drop) });
+        }
+        let ready = database.store.ready().await;
+        assert!(ready.as_ref().is_err_and(is_unavailable), "{ready:?}");
+        overloaded += flood.join_all().await.iter().filter(|answer| **answer == Err(StoreError::Overloaded)).count();
+    }
+    assert!(overloaded > 0, "the queues were full");
+    server.thaw();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while database.store.ready().await.is_err() {
+        assert!(Instant::now() < deadline, "it is back");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_database_that_dies_is_let_go() {
     let server = durable();
-    let database = Database::on(&server).await;
+    let database = in_time(&server).await;
     works(&database).await;
     server.freeze();
     is_away(&database).await;
@@ -96,7 +129,7 @@ async fn a_store_can_be_made_before_its_database_is_there() {
     let server = private(&[]);
     let sql = TestDatabase::create_on(&server);
     server.stop();
-    let store = PostgresStore::connect(sql.url(), PostgresOptions::default()).expect("a URL");
+    let store = PostgresStore::connect(sql.url(), ample()).expect("a URL");
     let refused = store.ready().await.expect_err("away");
     assert!(is_unavailable(&refused), "{refused}");
     let refused = store.migrate().await.expect_err("away");
@@ -104,6 +137,20 @@ async fn a_store_can_be_made_before_its_database_is_there() {
     server.start();
     store.migrate().await.expect("migrated");
     store.ready().await.expect("ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_frozen_at_the_start_is_told() {
+    let server = private(&[]);
+    let sql = TestDatabase::create_on(&server);
+    server.freeze();
+    let options = PostgresOptions::default();
+    let store = PostgresStore::connect(sql.url(), options).expect("a URL");
+    let begin = Instant::now();
+    let refused = store.migrate().await.expect_err("frozen");
+    assert!(is_unavailable(&refused), "{refused}");
+    assert!(begin.elapsed() < options.deadline + MARGIN, "{:?}", begin.elapsed());
+    server.thaw();
 }
 
 /// Registers without a pause while the server is killed, and compares with what was acknowledged.
@@ -129,7 +176,10 @@ async fn a_kill_loses_no_acknowledged_registration() {
             })
         })
         .collect();
-    while database.list(partner).await.expect("a list").total < 200 {}
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while database.list(partner).await.expect("a list").total < 200 {
+        assert!(Instant::now() < deadline, "they are slow");
+    }
     server.kill();
     let mut acknowledged = HashSet::new();
     for writer in writers {
@@ -145,58 +195,4 @@ async fn a_kill_loses_no_acknowledged_registration() {
     let mut session = database.session();
     assert_eq!(session.number("SELECT count(*) FROM audit_entries"), session.number("SELECT count(*) FROM users"));
     assert_eq!(session.number("SELECT count(*) FROM users"), session.number("SELECT sum(user_count) FROM partners"));
-}
-
-/// The answer to a commit gets lost, and the connection with it: the second attempt finds what the first one did.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_is_lost_is_recognised() {
-    let server = private(&[]);
-    let sql = TestDatabase::create_on(&server);
-    let wire = Wire::to(server.port());
-    let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", wire.port, sql.name());
-    let options = PostgresOptions { threads: 1, ..PostgresOptions::default() };
-    let store = PostgresStore::connect(&url, options).expect("a URL");
-    store.migrate().await.expect("migrated");
-    let database = Database { store, sql, build: signet_conformance::Builder::new(1) };
-    let partner = database.partner().await;
-    // Prepares the statements, so that the next answer is that to an execution.
-    let user = database.user(partner, "first@example.com").await;
-    let user = database.store.commit(database.build.renaming(&user, "Jack")).await.expect("renamed");
-
-    wire.cut_next_answer();
-    let john = database.user(partner, "john@example.com").await;
-    assert_eq!(database.find(partner, john.id).await, Ok(Some(john.clone())));
-
-    let warm = database.store.commit(database.build.renaming(&user, "Jim")).await.expect("renamed");
-    wire.cut_next_answer();
-    let renamed = database.store.commit(database.build.renaming(&warm, "Joe")).await.expect("renamed");
-    assert_eq!(database.find(partner, user.id).await, Ok(Some(renamed)));
-
-    // One that was not ours is still refused.
-    wire.cut_next_answer();
-    let taken = database.store.commit(database.build.registration(partner, "john@example.com")).await;
-    assert_eq!(taken, Err(CommitError::EmailTaken { existing: john.id }));
-    let mut session = database.session();
-    assert_eq!(session.number("SELECT count(*) FROM users"), 2);
-    assert_eq!(session.number("SELECT count(*) FROM audit_entries"), 5);
-
-    wire.cut_next_answer();
-    let other = database.build.partner();
-    PartnerRepository::insert(&database.store, other.clone()).await.expect("inserted");
-    assert_eq!(PartnerRepository::list(&database.store).await.expect("a list").len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lock_that_is_never_released_is_given_up() {
-    let database = Database::migrated().await;
-    let partner = database.partner().await;
-    let mut session = database.session();
-    session.execute("BEGIN; SELECT FROM partners FOR UPDATE");
-    let begin = Instant::now();
-    let refused = database.store.commit(database.build.registration(partner, "john@example.com")).await;
-    assert!(begin.elapsed() < PROMISE, "{:?}", begin.elapsed());
-    let expected = StoreError::Unavailable { reason: "canceling statement due to lock timeout".into() };
-    assert_eq!(refused, Err(CommitError::Store(expected)));
-    session.execute("COMMIT");
-    works(&database).await;
 }

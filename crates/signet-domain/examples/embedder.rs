@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use signet_application::{
     Caller, Request,
-    audit::{AuditQuery, ListAuditTrail},
+    audit::{AuditQuery, ListAuditTrail, VerifyAuditTrail},
     users::{NewUser, RegisterUser, RemoveUser, UpdateUser},
 };
 use signet_conformance::{Builder, InMemoryStore, ManualClock, SequentialIds};
@@ -50,6 +50,14 @@ impl UserRepository for Welcoming {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    for line in a_life().await? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// A member joins, is suspended and leaves; returns what there is to tell about it.
+async fn a_life() -> Result<Vec<String>, Box<dyn Error>> {
     let store = InMemoryStore::default();
     let members = Arc::new(Welcoming { store: store.clone(), letters: Mutex::default() });
     // A real service takes the time from the system and the ids from a generator of UUIDs.
@@ -77,13 +85,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (time, new_ids) = ports();
     RemoveUser::new(members.clone(), time, new_ids).execute(&request, john.id).await?;
 
-    for letter in members.letters.lock().map_err(|_poisoned| "a letter writer panicked")?.iter() {
-        println!("{letter}");
-    }
+    let mut lines = members.letters.lock().map_err(|_poisoned| "a letter writer panicked")?.clone();
     let query = AuditQuery { filter: AuditFilter::default(), limit: 20, cursor: None };
-    for entry in ListAuditTrail::new(Arc::new(store)).execute(&request, query).await?.entries {
+    let store = Arc::new(store);
+    for entry in ListAuditTrail::new(store.clone()).execute(&request, query).await?.entries {
         let fields: Vec<_> = entry.changes.iter().map(|(field, _)| format!("{field:?}")).collect();
-        println!("{} {} ({})", entry.occurred_at, entry.action.as_str(), fields.join(", "));
+        lines.push(format!("{} {} ({})", entry.occurred_at, entry.action.as_str(), fields.join(", ")));
     }
-    Ok(())
+    // Replaying the trail from nothing rebuilds every member: nothing happened that it does not tell.
+    let verified = VerifyAuditTrail::new(store.clone(), members, store).execute(|_seen, _total| ()).await?;
+    let (entries, findings) = (verified.entries, verified.findings.len());
+    lines.push(format!("The trail has {entries} entries, and {findings} members that it does not explain."));
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn the_letter_and_the_trail_tell_the_life_of_a_member() {
+        let lines = super::a_life().await.expect("a life");
+        let expected = [
+            "Dear John Doe, welcome!",
+            "2025-09-30T15:01:55.188Z user.removed (Status, RemovedAt)",
+            "2025-09-30T15:01:54.188Z user.updated (Status)",
+            "2025-09-30T15:01:53.188Z user.registered (Name, Email, Status, Metadata)",
+            "The trail has 3 entries, and 0 members that it does not explain.",
+        ];
+        assert_eq!(lines, expected);
+    }
 }

@@ -49,43 +49,144 @@
 //!
 //! ## 2. Implementing the ports
 //!
-//! A port is an async trait whose documentation says what **must** hold. Here is the smallest one over a `HashMap`; the
-//! others are no different, and `InMemoryStore` in `signet-conformance` is a complete adapter to compare with.
+//! A port is an async trait whose documentation says what **must** hold. Here are two of them over a `Vec` and a lock;
+//! the others are no different, and `InMemoryStore` in `signet-conformance` is a complete adapter to compare with. What
+//! matters is [`commit`](ports::UserRepository::commit): it judges and writes in one step, so that nobody comes between.
 //!
 //! ```
-//! use std::{collections::HashMap, sync::Mutex};
-//! use signet_domain::{Partner, PartnerId, Timestamp, ports::{PartnerRepository, StoreError}};
+//! use std::sync::{Mutex, MutexGuard};
+//! use signet_domain::{AuditEntry, Partner, PartnerId, Timestamp, User, UserChange, UserId};
+//! use signet_domain::ports::{CommitError, Page, PartnerRepository, StoreError, UserPage, UserRepository};
 //!
 //! #[derive(Default)]
-//! struct MyStore {
-//!     partners: Mutex<HashMap<PartnerId, Partner>>,
+//! struct MyStore(Mutex<Tables>);
+//!
+//! #[derive(Default)]
+//! struct Tables {
+//!     partners: Vec<Partner>,
+//!     users: Vec<User>,
+//!     entries: Vec<AuditEntry>,
+//! }
+//!
+//! impl MyStore {
+//!     /// Stands for a transaction.
+//!     fn tables(&self) -> MutexGuard<'_, Tables> {
+//!         self.0.lock().unwrap()
+//!     }
+//! }
+//!
+//! fn refused(reason: &str) -> StoreError {
+//!     StoreError::Unexpected { reason: reason.to_owned() }
+//! }
+//!
+//! #[async_trait::async_trait]
+//! impl UserRepository for MyStore {
+//!     async fn commit(&self, change: UserChange) -> Result<User, CommitError> {
+//!         let Tables { partners, users, entries } = &mut *self.tables();
+//!         let own = |user: &&User| user.partner_id == change.user.partner_id;
+//!         let held = users.iter().position(|user| own(&user) && user.id == change.user.id);
+//!         // An update replaces the very version that it was made from: else somebody was faster.
+//!         if change.replaces().is_some() && change.replaces() != held.map(|index| users[index].version) {
+//!             return Err(CommitError::Stale);
+//!         }
+//!         // Within a partner an address has one owner, who may spell it anew. A database has a unique constraint.
+//!         let owner = users.iter().filter(own).find(|user| user.email.key() == change.user.email.key());
+//!         if let Some(owner) = owner && (owner.id != change.user.id || change.replaces().is_none()) {
+//!             return Err(CommitError::EmailTaken { existing: owner.id });
+//!         }
+//!         match held {
+//!             Some(index) if change.replaces().is_some() => users[index] = change.user.clone(),
+//!             Some(_) => return Err(refused("a used user id").into()),
+//!             None if partners.iter().any(|partner| partner.id == change.user.partner_id) => {
+//!                 users.push(change.user.clone()); // the order of registration
+//!             }
+//!             None => return Err(refused("an unknown partner").into()),
+//!         }
+//!         // The change and its entry are one: both are there, or neither is.
+//!         entries.push(change.audit);
+//!         Ok(change.user)
+//!     }
+//!
+//!     async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError> {
+//!         let tables = self.tables();
+//!         Ok(tables.users.iter().find(|user| user.partner_id == partner_id && user.id == user_id).cloned())
+//!     }
+//!
+//!     async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
+//!         let tables = self.tables();
+//!         let own = || tables.users.iter().filter(|user| user.partner_id == partner_id);
+//!         let skipped = own().skip(usize::try_from(page.offset()).unwrap_or(usize::MAX));
+//!         let users = skipped.take(usize::try_from(page.limit()).unwrap()).cloned().collect();
+//!         Ok(UserPage { users, total: u64::try_from(own().count()).unwrap() })
+//!     }
 //! }
 //!
 //! #[async_trait::async_trait]
 //! impl PartnerRepository for MyStore {
 //!     async fn insert(&self, partner: Partner) -> Result<(), StoreError> {
-//!         self.partners.lock().unwrap().insert(partner.id, partner);
+//!         let mut tables = self.tables();
+//!         if tables.partners.iter().any(|held| held.id == partner.id) {
+//!             return Err(refused("a used partner id"));
+//!         }
+//!         tables.partners.push(partner);
 //!         Ok(())
 //!     }
 //!
 //!     async fn list(&self) -> Result<Vec<Partner>, StoreError> {
-//!         let mut partners: Vec<_> = self.partners.lock().unwrap().values().cloned().collect();
+//!         let mut partners = self.tables().partners.clone();
 //!         partners.sort_by_key(|partner| (partner.created_at, partner.id));
 //!         Ok(partners)
 //!     }
 //!
 //!     async fn set_disabled(&self, id: PartnerId, at: Option<Timestamp>) -> Result<Option<Partner>, StoreError> {
-//!         let mut partners = self.partners.lock().unwrap();
-//!         let Some(partner) = partners.get_mut(&id) else { return Ok(None) };
+//!         let mut tables = self.tables();
+//!         let Some(partner) = tables.partners.iter_mut().find(|partner| partner.id == id) else { return Ok(None) };
 //!         partner.disabled_at = at.map(|at| partner.disabled_at.unwrap_or(at)); // the first time stays
 //!         Ok(Some(partner.clone()))
 //!     }
 //! }
+//! # #[async_trait::async_trait]
+//! # impl signet_domain::ports::AuditTrail for MyStore {
+//! #     async fn entries(
+//! #         &self,
+//! #         partner_id: PartnerId,
+//! #         _: signet_domain::ports::AuditFilter,
+//! #         _: Option<signet_domain::AuditPosition>,
+//! #         _: u32,
+//! #     ) -> Result<Vec<AuditEntry>, StoreError> {
+//! #         let mut entries = self.tables().entries.clone();
+//! #         entries.retain(|entry| entry.partner_id == partner_id);
+//! #         entries.sort_by_key(|entry| std::cmp::Reverse(entry.position()));
+//! #         Ok(entries)
+//! #     }
+//! # }
+//! # macro_rules! prove {
+//! #     ($($group:ident: $($behaviour:ident)*;)*) => {
+//! #         $($(signet_conformance::run(stringify!($behaviour), adapter, signet_conformance::behaviours::$group::$behaviour);)*)*
+//! #     };
+//! # }
+//! # async fn adapter() -> signet_conformance::Adapter {
+//! #     let (store, keys) = (std::sync::Arc::new(MyStore::default()), signet_conformance::InMemoryStore::default());
+//! #     signet_conformance::Adapter::from_ports(store.clone(), store.clone(), store, std::sync::Arc::new(keys))
+//! # }
+//! # fn main() {
+//! #     prove! {
+//! #         commits: a_stale_change_changes_nothing a_change_under_an_unknown_partner_is_stale
+//! #             a_change_to_another_partners_user_is_stale a_taken_address_is_refused_in_any_spelling
+//! #             an_address_is_free_under_another_partner stale_comes_before_a_taken_address
+//! #             a_user_may_respell_its_own_address an_address_given_up_is_free a_change_and_its_entry_are_one
+//! #             a_registration_under_an_unknown_partner_is_refused a_registration_under_a_used_id_is_refused;
+//! #         lists: every_page_is_its_window an_offset_past_the_end_gives_the_total a_changed_user_keeps_its_place;
+//! #         races: one_of_registrations_and_updates_to_an_address_wins updates_made_again_on_fresh_data_all_survive;
+//! #         partners: a_used_partner_id_is_refused partners_are_listed_oldest_first disabling_keeps_the_first_time;
+//! #     }
+//! # }
 //! ```
 //!
 //! ## 3. Proving it
 //!
-//! The conformance suite turns each promise of the ports into a `#[test]`. Give it a way to make your adapter:
+//! The conformance suite turns each promise of the ports into a `#[test]`. Give it a way to make your adapter, here one
+//! whose type implements all four ports:
 //!
 //! ```
 //! # use signet_conformance::InMemoryStore as MyStore;

@@ -12,7 +12,7 @@ use crate::support::File;
 async fn eight_hundred_writes_of_four_processes_all_succeed() {
     let (first, file, build, partner_id) = File::with_a_partner().await;
     // Each store has connections and a writer of its own, as another process would have.
-    let patient = SqliteOptions { deadline: Duration::from_secs(60), ..SqliteOptions::default() };
+    let patient = SqliteOptions { deadline: Duration::from_mins(1), ..SqliteOptions::default() };
     let page = Page::new(1, 0).expect("a page");
     let mut writers = Vec::new();
     for process in 0..4 {

@@ -1,18 +1,30 @@
 use std::{
+    cell::RefCell,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 use signet_conformance::InMemoryStore;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{
+    Layer,
+    filter::dynamic_filter_fn,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::{
     faults::Fault,
     support::{World, request},
 };
 use crate::Options;
+
+thread_local! {
+    /// Where the events of this thread go, hence of the one test that runs on it.
+    static CURRENT: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -28,15 +40,31 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
+struct CurrentLog;
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+impl MakeWriter<'_> for CurrentLog {
+    type Writer = Log;
+
+    fn make_writer(&self) -> Log {
+        CURRENT.with_borrow(Clone::clone).unwrap_or_default()
     }
 }
 
 impl Log {
+    /// Of this thread from now on. One subscriber serves the whole process: what several that come and go make of the
+    /// same events depends on which of them saw an event first.
+    fn start() -> Self {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let is_wanted = dynamic_filter_fn(|_, _| CURRENT.with_borrow(Option::is_some));
+            let layer = fmt::layer().json().with_writer(CurrentLog).with_filter(is_wanted);
+            tracing_subscriber::registry().with(layer).init();
+        });
+        let log = Self::default();
+        CURRENT.set(Some(log.clone()));
+        log
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("no panic while writing").clone()).expect("UTF-8")
     }
@@ -51,10 +79,7 @@ impl Log {
 
 #[actix_web::test]
 async fn each_request_leaves_one_line_and_nothing_personal() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(
-        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish(),
-    );
+    let log = Log::start();
     let world = World::new().await;
     let new = json!({"name": "Canary Bird", "email": "canary@example.com", "metadata": {"k": "canary"}});
     let reply = world.call("POST", "/register-user", new.clone()).await;
@@ -102,8 +127,7 @@ async fn each_request_leaves_one_line_and_nothing_personal() {
 
 #[actix_web::test]
 async fn a_request_that_its_client_gives_up_is_counted_too() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::fmt().json().with_writer(log.clone()).finish());
+    let log = Log::start();
     let store = Arc::new(InMemoryStore::default());
     let world = World::over(store.clone(), store, Arc::new(Fault::Hangs), Options::default()).await;
     let mut call = Box::pin(world.call("GET", "/all-users", Value::Null));

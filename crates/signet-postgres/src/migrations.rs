@@ -58,9 +58,8 @@ pub(crate) fn apply(url: &ConnectionUrl) -> Result<usize, StoreError> {
         }
         Ok(pending.len())
     });
-    applied.map_err(|Failure(error)| match connection.is_broken() {
-        true => unavailable("the connection was lost during the migration"),
-        false => error,
+    applied.map_err(|Failure(error)| {
+        if connection.is_broken() { unavailable("the connection was lost during the migration") } else { error }
     })
 }
 

@@ -23,7 +23,7 @@ const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection is kept. A former primary that is only read from shows nothing by which it could be known; so
 /// reads leave it after this time at the latest, and the next probe or write leaves it at once.
-const MAX_LIFETIME: Duration = Duration::from_secs(5 * 60);
+const MAX_LIFETIME: Duration = Duration::from_mins(5);
 
 /// How long a statement waits for a lock: one partner's row that somebody holds must not keep the thread that writes
 /// from the other partners until their deadlines. An ordinary holder commits within milliseconds.

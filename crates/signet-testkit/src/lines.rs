@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What programs have written until now, line by line. Clones share it.
 #[derive(Debug, Clone, Default)]

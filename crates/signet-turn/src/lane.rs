@@ -1,6 +1,5 @@
 use std::{
     fmt,
-    marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, ThreadId},
@@ -23,12 +22,11 @@ pub struct Lane<R, O: Operation<R>> {
 }
 
 struct Queue<R, O: Operation<R>> {
-    state: Mutex<State<O::Owner, Member<O, O::Answer>>>,
-    resource: PhantomData<fn(&R)>,
+    state: Mutex<State<R, O>>,
 }
 
-struct State<K, M> {
-    waiting: Shares<K, M>,
+struct State<R, O: Operation<R>> {
+    waiting: Shares<O::Owner, Member<R, O>>,
     enlisted: Enlisted,
 }
 
@@ -49,16 +47,16 @@ enum Next {
     RingNow,
 }
 
-struct Member<O, A> {
+struct Member<R, O: Operation<R>> {
     operation: O,
     deadline: Instant,
-    answer: oneshot::Sender<A>,
+    answer: oneshot::Sender<O::Answer>,
 }
 
 impl<R: 'static, O: Operation<R>> Lane<R, O> {
     pub(crate) fn new(threads: &Arc<Threads<R>>) -> Self {
         let state = State { waiting: Shares::new(), enlisted: Enlisted::No };
-        let queue = Queue { state: Mutex::new(state), resource: PhantomData };
+        let queue = Queue { state: Mutex::new(state) };
         Self { queue: Arc::new(queue), threads: Arc::clone(threads) }
     }
 
@@ -91,15 +89,15 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
         }
     }
 
-    fn push(&self, member: Member<O, O::Answer>, worker: ThreadId) -> Result<Next, Refused> {
+    fn push(&self, member: Member<R, O>, worker: ThreadId) -> Result<Next, Refused> {
         let Limits { queue: limit, .. } = self.threads.limits();
         let owner = member.operation.owner();
         let mut state = self.queue.lock();
-        if is_full::<R, O>(&state.waiting, &owner, limit) {
+        if is_full(&state.waiting, &owner, limit) {
             // While the threads are stuck, nobody takes out those whose callers have given up.
             let now = Instant::now();
             state.waiting.retain(|member| member.is_wanted(now));
-            if is_full::<R, O>(&state.waiting, &owner, limit) {
+            if is_full(&state.waiting, &owner, limit) {
                 return Err(Refused::Overloaded);
             }
         }
@@ -122,17 +120,13 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
 
 /// Half of the places are for those who have few: one owner's flood must not have the others refused. Where the type
 /// has one value only, there are no others.
-fn is_full<R, O: Operation<R>>(
-    waiting: &Shares<O::Owner, Member<O, O::Answer>>,
-    owner: &O::Owner,
-    limit: usize,
-) -> bool {
+fn is_full<R, O: Operation<R>>(waiting: &Shares<O::Owner, Member<R, O>>, owner: &O::Owner, limit: usize) -> bool {
     let has_others = size_of::<O::Owner>() > 0;
     waiting.len() >= limit || (has_others && waiting.len_of(owner) >= limit.div_ceil(2))
 }
 
 impl<R, O: Operation<R>> Queue<R, O> {
-    fn lock(&self) -> MutexGuard<'_, State<O::Owner, Member<O, O::Answer>>> {
+    fn lock(&self) -> MutexGuard<'_, State<R, O>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,7 +143,7 @@ impl<R, O: Operation<R>> Waiting<R> for Queue<R, O> {
 
 /// All together; where that fails, each owner's apart, so that what is wrong with one's costs another little; and
 /// where that fails, one by one.
-fn answer<R, O: Operation<R>>(batch: Vec<Member<O, O::Answer>>, resource: &R) {
+fn answer<R, O: Operation<R>>(batch: Vec<Member<R, O>>, resource: &R) {
     let mut owners = Shares::new();
     for member in together(batch, resource) {
         owners.push(member.operation.owner(), member);
@@ -169,7 +163,7 @@ fn answer<R, O: Operation<R>>(batch: Vec<Member<O, O::Answer>>, resource: &R) {
 }
 
 /// Returns those that are still to be answered.
-fn together<R, O: Operation<R>>(mut batch: Vec<Member<O, O::Answer>>, resource: &R) -> Vec<Member<O, O::Answer>> {
+fn together<R, O: Operation<R>>(mut batch: Vec<Member<R, O>>, resource: &R) -> Vec<Member<R, O>> {
     let now = Instant::now();
     batch.retain(|member| member.is_wanted(now));
     if batch.len() > 1 {
@@ -189,12 +183,12 @@ fn unless_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-impl<O, A> Member<O, A> {
+impl<R, O: Operation<R>> Member<R, O> {
     fn is_wanted(&self, now: Instant) -> bool {
         !self.answer.is_closed() && now < self.deadline
     }
 
-    fn send(self, answer: A) {
+    fn send(self, answer: O::Answer) {
         // A caller that went away meanwhile needs no answer.
         drop(self.answer.send(answer));
     }

@@ -5,7 +5,7 @@ use std::sync::{
 
 use super::*;
 
-const AMPLE: Duration = Duration::from_secs(60);
+const AMPLE: Duration = Duration::from_mins(1);
 
 fn turn(queue: usize, deadline: Duration) -> Turn<()> {
     Turn::start("test", Limits { threads: 1, queue, deadline }, ()).expect("threads")

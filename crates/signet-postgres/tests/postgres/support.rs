@@ -24,7 +24,7 @@ pub fn ample() -> PostgresOptions {
 
 /// Returns once it has happened.
 pub fn until(what: &str, mut has_happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !has_happened() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         thread::yield_now();

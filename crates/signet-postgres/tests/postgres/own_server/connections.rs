@@ -113,7 +113,7 @@ async fn a_primary_that_was_demoted_is_left_without_a_write() {
     let partners = async || PartnerRepository::list(&store).await.expect("a list").len();
     assert_eq!(partners().await, 1, "from the old one");
     let new = TestDatabase::create_on(&new);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     // The old one tells each of its sessions by a signal, which takes a moment.
     while new.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'signet'") == "0" {
         store.ready().await.expect("one of them takes writes");

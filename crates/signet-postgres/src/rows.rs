@@ -84,6 +84,9 @@ impl UserRow {
             removed_at: row.optional_instant("removed_at", self.removed_at)?,
             version: row.check("version", Version::new(self.version))?,
         };
+        if state.updated_at < state.registered_at {
+            return Err(row.corrupt("updated_at"));
+        }
         row.check("removed_at", User::from_stored(state))
     }
 }
@@ -217,7 +220,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             name: row.check("name", Name::parse(&key.name))?,
             mode: row.check("mode", KeyMode::parse(&key.mode))?,
             scope: row.check("scope", KeyScope::parse(&key.scope))?,
-            secret_hash: SecretHash::new(key.secret_hash),
+            secret_hash: row.check("secret_hash", SecretHash::parse(&key.secret_hash))?,
             created_at: row.instant("created_at", key.created_at)?,
             expires_at: row.optional_instant("expires_at", key.expires_at)?,
             revoked_at: row.optional_instant("revoked_at", key.revoked_at)?,

@@ -27,7 +27,11 @@ pub(super) fn list_users(
         limit: page.limit().into(),
     };
     let rows: Vec<(i64, Option<UserRow>)> = statement.load(connection)?;
-    let total = rows.first().map_or(0, |(total, _)| u64::try_from(*total).unwrap_or(0));
+    let total = rows.first().map_or(0, |(total, _)| *total);
+    let Ok(total) = u64::try_from(total) else {
+        let key = partner_id.to_string();
+        return Ok(Err(StoreError::Corrupt { table: "partners", column: "user_count", key }));
+    };
     let users = rows.into_iter().filter_map(|(_, row)| Some(row?.into_user(partner_id)));
     Ok(users.collect::<Result<_, _>>().map(|users| UserPage { users, total }))
 }

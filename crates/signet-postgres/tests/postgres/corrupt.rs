@@ -42,8 +42,13 @@ async fn a_broken_row_is_told_by_column_and_key() {
         assert_eq!(told(database.list(partner).await), found);
         database.sql.execute(&format!("UPDATE users SET {column} = {before}"));
     }
-    database.sql.execute("UPDATE users SET removed_at = now()");
+    database.sql.execute("UPDATE users SET updated_at = registered_at - interval '1 second'");
+    assert_eq!(told(database.find(partner, user.id).await), ("users", "updated_at", name.clone()));
+    database.sql.execute("UPDATE users SET updated_at = registered_at, removed_at = now()");
     assert_eq!(told(database.find(partner, user.id).await), ("users", "removed_at", name.clone()));
+
+    database.sql.execute("UPDATE partners SET user_count = -1");
+    assert_eq!(told(database.list(partner).await), ("partners", "user_count", partner.to_string()));
 
     let name = format!("{name}/1");
     for (column, value) in [

@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench toolchain postgres browser
+.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick toolchain postgres browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
@@ -47,8 +47,13 @@ openapi: toolchain ## Generate openapi.yaml from the code
 	cargo run --quiet --locked --bin signet -- openapi > openapi.yaml.new
 	mv openapi.yaml.new openapi.yaml
 
-bench: ## Not there yet: see docs/performance.md
-	@echo "There is no benchmark yet." >&2; exit 1
+bench: toolchain ## Measure the service side by side with the bare database (wrk, pgbench); takes two hours
+	cargo build --release --locked --bin signet
+	python3 crates/signet-server/bench/bench.py
+
+bench-quick: toolchain ## The same in one short round, in three minutes
+	cargo build --release --locked --bin signet
+	python3 crates/signet-server/bench/bench.py --quick
 
 # What `make` cannot install by itself.
 toolchain:

@@ -67,7 +67,7 @@ async fn a_broken_row_is_told_by_column_and_key() {
         database.sql.execute(&format!("UPDATE audit_entries SET {column} = {before}"));
     }
 
-    for (column, value) in [("mode", "'dead'"), ("scope", "''"), ("name", "''")] {
+    for (column, value) in [("mode", "'dead'"), ("scope", "''"), ("name", "''"), ("secret_hash", "'nonsense'")] {
         let before = database.sql.query(&format!("SELECT quote_literal({column}) FROM api_keys"));
         database.sql.execute(&format!("UPDATE api_keys SET {column} = {value}"));
         let found = told(ApiKeyRepository::find(&database.store, key.id.clone()).await);

@@ -1,6 +1,6 @@
 //! HTTP/1.1 over TCP, with or without TLS, and the limits of a connection.
 //!
-//! The protocol is actix's; the limits are enforced on the bytes below it, in [`connection`], where one place sees the
+//! The protocol is actix's; the limits are enforced on the bytes below it, in `connection`, where one place sees the
 //! first request of a connection, the hundredth and the answers alike.
 
 mod alarm;

@@ -87,24 +87,29 @@ async fn a_frozen_database_holds_nobody_past_the_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_database_is_not_ready_however_much_waits_for_it() {
     let server = private(&[]);
-    let options = PostgresOptions { queue: 4, deadline: Duration::from_millis(500), ..PostgresOptions::default() };
+    let options = PostgresOptions { queue: 4, deadline: Duration::from_secs(2), ..PostgresOptions::default() };
     let database = Database::with(TestDatabase::create_on(&server), options).await;
     let partner = database.build.partner().id;
     server.freeze();
-    let mut overloaded = 0;
-    for _ in 0..3 {
-        let mut flood = JoinSet::new();
+    // The second time, the queues are full of those who gave up the first time.
+    for _ in 0..2 {
+        let (mut pages, mut look_ups) = (JoinSet::new(), JoinSet::new());
         for _ in 0..20 {
             let (store, other) = (database.store.clone(), database.store.clone());
             let page = Page::new(1, 0).expect("a page");
-            flood.spawn(async move { UserRepository::list(&store, partner, page).await.map(drop) });
-            flood.spawn(async move { PartnerRepository::list(&other).await.map(drop) });
+            pages.spawn(async move { UserRepository::list(&store, partner, page).await.map(drop) });
+            look_ups.spawn(async move { PartnerRepository::list(&other).await.map(drop) });
+        }
+        // Whoever finds no place is answered first, and from then on the queue is full.
+        for flood in [&mut pages, &mut look_ups] {
+            let first = flood.join_next().await.expect("one of them").expect("joins");
+            assert_eq!(first, Err(StoreError::Overloaded));
         }
         let ready = database.store.ready().await;
         assert!(ready.as_ref().is_err_and(is_unavailable), "{ready:?}");
-        overloaded += flood.join_all().await.iter().filter(|answer| **answer == Err(StoreError::Overloaded)).count();
+        pages.join_all().await;
+        look_ups.join_all().await;
     }
-    assert!(overloaded > 0, "the queues were full");
     server.thaw();
     let deadline = Instant::now() + Duration::from_mins(1);
     while database.store.ready().await.is_err() {

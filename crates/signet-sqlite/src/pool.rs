@@ -57,6 +57,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Setup {
              PRAGMA trusted_schema = OFF;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -8192;
+             PRAGMA wal_autocheckpoint = 4096;
              PRAGMA journal_size_limit = 67108864;
              PRAGMA query_only = {};",
             self.busy_timeout.as_millis(),

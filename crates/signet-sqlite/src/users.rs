@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
-    SqliteConnection,
+    BoolExpressionMethods, Connection, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult,
+    RunQueryDsl, SelectableHelper, SqliteConnection,
 };
 use signet_domain::{
     PartnerId, User, UserChange, UserId,
@@ -76,7 +76,9 @@ impl Operation<Pool> for Find {
 
     fn answer(batch: &[&Self], pool: &Pool) -> Option<Vec<Self::Answer>> {
         let keys: Vec<_> = batch.iter().map(|find| (find.0, find.1)).collect();
-        let found = with(pool, |connection| Ok(find(connection, &keys)));
+        // One snapshot, hence the locks of one: they cost more than a look-up.
+        let found =
+            with(pool, |connection| Ok(connection.transaction(|connection| QueryResult::Ok(find(connection, &keys)))?));
         Some(found.unwrap_or_else(|error| batch.iter().map(|_| Err(error.clone())).collect()))
     }
 
@@ -147,7 +149,7 @@ fn owner_of_address(connection: &mut SqliteConnection, user: &User) -> Result<Op
         .filter(users::partner_id.eq(user.partner_id.uuid().as_bytes()))
         .filter(users::email_key.eq(user.email.key()))
         .select(users::user_id)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     let owner = owner.map(|id| uuid::Uuid::from_slice(&id)).transpose();
     Ok(owner.map_err(|_error| corrupt("users", "user_id", user.partner_id))?.map(UserId::new))
@@ -168,7 +170,8 @@ pub(crate) fn find_one(
         .filter(users::partner_id.eq(partner_id.uuid().as_bytes()))
         .filter(users::user_id.eq(user_id.uuid().as_bytes()))
         .select(UserRow::as_select())
-        .first(connection)
+        // Not `first`: a statement with a bound LIMIT is planned anew each time that another value is bound.
+        .get_result(connection)
         .optional()?;
     Ok(row.map(|row| row.into_user(partner_id)).transpose()?)
 }

@@ -12,6 +12,7 @@ use crate::{
     Limits, Operation, Refused,
     bell::Bell,
     fair::Shares,
+    postbox::Postbox,
     threads::{Threads, Waiting, Work},
 };
 
@@ -51,6 +52,7 @@ struct Member<R, O: Operation<R>> {
     operation: O,
     deadline: Instant,
     answer: oneshot::Sender<O::Answer>,
+    caller: Postbox,
 }
 
 impl<R: 'static, O: Operation<R>> Lane<R, O> {
@@ -68,7 +70,7 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + self.threads.limits().deadline;
         let worker = thread::current().id();
-        match self.push(Member { operation, deadline, answer }, worker)? {
+        match self.push(Member { operation, deadline, answer, caller: Postbox::here() }, worker)? {
             Next::Nothing => {}
             Next::RingNow => self.threads.ring(),
             Next::RingAfterThisTurn => {
@@ -170,12 +172,31 @@ fn together<R, O: Operation<R>>(mut batch: Vec<Member<R, O>>, resource: &R) -> V
         let operations: Vec<&O> = batch.iter().map(|member| &member.operation).collect();
         match unless_panics(|| O::answer(&operations, resource)) {
             Some(None) => {}
-            Some(Some(answers)) => batch.drain(..).zip(answers).for_each(|(member, answer)| member.send(answer)),
+            Some(Some(answers)) => send(batch.drain(..).zip(answers)),
             // Nobody knows what it did, so nothing is done twice: the callers see `Abandoned`.
             None => batch.clear(),
         }
     }
     batch
+}
+
+/// Sends the answers of a batch, all that go to one event loop at once.
+fn send<R, O: Operation<R>>(answered: impl Iterator<Item = (Member<R, O>, O::Answer)>) {
+    let mut letters: Vec<(Postbox, Vec<_>)> = Vec::new();
+    for (Member { caller, answer: sender, .. }, answer) in answered {
+        match letters.iter_mut().find(|(known, _)| known.is_same(&caller)) {
+            Some((_, letter)) => letter.push((sender, answer)),
+            None => letters.push((caller, vec![(sender, answer)])),
+        }
+    }
+    for (caller, letter) in letters {
+        caller.post(|| {
+            for (sender, answer) in letter {
+                // A caller that went away meanwhile needs no answer.
+                drop(sender.send(answer));
+            }
+        });
+    }
 }
 
 /// A panic ends what panicked; the thread lives on for the others.

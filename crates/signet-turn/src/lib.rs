@@ -46,6 +46,7 @@ mod bell;
 mod fair;
 mod job;
 mod lane;
+mod postbox;
 mod threads;
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Logs: one event a line on stderr, as text or JSON, written by a thread of its own.
 
-use std::io::IsTerminal;
+mod line;
+
+use std::io::{BufWriter, IsTerminal};
 
 use clap::ValueEnum;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -11,6 +13,9 @@ use crate::error::Failure;
 /// How many lines may wait to be written. One more is lost, and counted: a reader of the log that stands still must not
 /// make the service stand still.
 const BUFFERED_LINES: usize = 65_536;
+
+/// How many bytes of lines that wait are written with one call.
+const WRITTEN_AT_ONCE: usize = 64 * 1024;
 
 /// How an event looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,18 +42,17 @@ impl Telemetry {
 
 /// Starts to log what passes `filter`.
 pub(crate) fn start(format: LogFormat, filter: EnvFilter) -> Result<Telemetry, Failure> {
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(BUFFERED_LINES).finish(std::io::stderr());
+    let is_terminal = std::io::stderr().is_terminal();
+    // Lines that wait together are written together.
+    let writer = BufWriter::with_capacity(WRITTEN_AT_ONCE, std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(BUFFERED_LINES).finish(writer);
     let lost = writer.error_counter();
     let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        LogFormat::Text => {
-            let layer = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_target(false).with_writer(writer);
-            registry.with(layer).try_init()
-        }
-        LogFormat::Json => registry
-            .with(fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer))
-            .try_init(),
+    let layer = fmt::layer().with_writer(writer);
+    if format == LogFormat::Text && is_terminal {
+        registry.with(layer.with_target(false)).try_init()
+    } else {
+        registry.with(layer.event_format(format)).try_init()
     }
     .map_err(|error| Failure::runtime("cannot start the log", error))?;
     log_panics();

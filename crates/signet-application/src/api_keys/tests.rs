@@ -63,6 +63,32 @@ async fn a_verified_key_is_remembered() {
 }
 
 #[tokio::test]
+async fn a_secret_is_hashed_again_only_where_the_stored_hash_is_another() {
+    let hashed_anew = ApiKey { secret_hash: SecretHash::new("another hash of it".to_owned()), ..key() };
+    let records = [
+        (key(), Ok(())),
+        (key(), Ok(())),
+        (ApiKey { revoked_at: Some(at(0)), ..key() }, Err(())),
+        (hashed_anew, Ok(())),
+    ];
+    let verdicts = records.each_ref().map(|(_, verdict)| *verdict);
+    let mut keys = MockApiKeyRepository::new();
+    let mut sequence = mockall::Sequence::new();
+    for (key, _) in records {
+        let record = KeyRecord { key, partner_disabled: false };
+        keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_| Ok(Some(record)));
+    }
+    let mut hasher = MockSecretHasher::new();
+    hasher.expect_verify().times(2).returning(|_, _| Ok(true));
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let verify = VerifyApiKey::new(Arc::new(keys), Arc::new(hasher), Hands::at(0), Arc::clone(&memory));
+    for verdict in verdicts {
+        assert_eq!(verify.execute(&token().expose()).await.map(drop).map_err(drop), verdict);
+        memory.age();
+    }
+}
+
+#[tokio::test]
 async fn concurrent_requests_with_one_key_share_one_verification() {
     let verify = Arc::new(verify(store(key(), false, 1), hasher(), &Hands::at(0)));
     let tasks: Vec<_> = (0..20)

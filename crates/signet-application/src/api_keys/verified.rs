@@ -9,7 +9,7 @@ use std::{
 
 use moka::{future::Cache, policy::EvictionPolicy};
 use sha2::{Digest, Sha256};
-use signet_domain::{ApiKeyId, Timestamp};
+use signet_domain::{ApiKeyId, SecretHash, Timestamp};
 
 use crate::{Caller, api_keys::VerifyError};
 
@@ -18,6 +18,10 @@ use crate::{Caller, api_keys::VerifyError};
 /// Bounded in number and age, keyed by the SHA-256 of the whole token; it holds no secret and remembers successes only.
 pub struct VerifiedKeys {
     entries: Cache<[u8; 32], Verified>,
+    /// The hash that each token was found to fit. That stays true, so it is remembered beyond the verdict: what becomes
+    /// of a key is read from the store each time, but the tens of milliseconds of Argon2 are paid once, and not every
+    /// 30 seconds for each key in use, which would be all that a machine with a thousand of them does.
+    proven: Cache<[u8; 32], SecretHash>,
     /// Keys revoked through this process, which only a process that revokes has. An entry that was being made while its
     /// key was revoked is caught by it. As bounded as `entries`, and the oldest go first: to lose one takes 10,000
     /// revocations in the two minutes that it is kept, and then the key lives on here no longer than elsewhere.
@@ -92,6 +96,22 @@ impl VerifiedKeys {
         self.unless_revoked(found)
     }
 
+    /// Whether the token with that digest was found to fit that very hash before.
+    pub(super) async fn is_proven(&self, digest: &[u8; 32], hash: &SecretHash) -> bool {
+        self.proven.get(digest).await.is_some_and(|proven| proven == *hash)
+    }
+
+    /// Remembers that it does.
+    pub(super) async fn prove(&self, digest: [u8; 32], hash: SecretHash) {
+        self.proven.insert(digest, hash).await;
+    }
+
+    /// Forgets the verdicts, as time does.
+    #[cfg(test)]
+    pub(super) fn age(&self) {
+        self.entries.invalidate_all();
+    }
+
     /// Forgets the key, which was just revoked.
     pub(super) async fn forget(&self, id: ApiKeyId) {
         self.revoked.insert(id, ()).await;
@@ -110,6 +130,7 @@ impl Default for VerifiedKeys {
     fn default() -> Self {
         Self {
             entries: Cache::builder().max_capacity(Self::MAX_ENTRIES).time_to_live(Self::MAX_AGE).build(),
+            proven: Cache::builder().max_capacity(Self::MAX_ENTRIES).build(),
             // Longer than any verification that read the key before it was revoked can stay in `entries`.
             revoked: Cache::builder()
                 .max_capacity(Self::MAX_ENTRIES)

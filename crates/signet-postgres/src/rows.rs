@@ -15,20 +15,20 @@ use uuid::Uuid;
 
 use crate::schema::{api_keys, partners};
 
-/// Tells which row a broken value was found in.
-struct Reader {
+/// Tells which row a broken value was found in; by a text that is made only for that error.
+struct Reader<K> {
     table: &'static str,
-    key: String,
+    key: K,
 }
 
-impl Reader {
+impl<K: Fn() -> String> Reader<K> {
     fn check<T>(&self, column: &'static str, value: Result<T, Invalid>) -> Result<T, StoreError> {
         // The rule that was broken is in the schema's documentation; the value stays in the database.
         value.map_err(|_broken| self.corrupt(column))
     }
 
     fn corrupt(&self, column: &'static str) -> StoreError {
-        StoreError::Corrupt { table: self.table, column, key: self.key.clone() }
+        StoreError::Corrupt { table: self.table, column, key: (self.key)() }
     }
 
     fn instant(&self, column: &'static str, value: DateTime<Utc>) -> Result<Timestamp, StoreError> {
@@ -68,7 +68,8 @@ pub(crate) struct UserRow {
 impl UserRow {
     /// The user, if it is the one that was asked for: a batch mixes partners, and none may see another's user.
     pub(crate) fn into_user(self, asked: PartnerId) -> Result<User, StoreError> {
-        let row = Reader { table: "users", key: format!("{}/{}", self.partner_id, self.user_id) };
+        let (partner_id, user_id) = (self.partner_id, self.user_id);
+        let row = Reader { table: "users", key: || format!("{partner_id}/{user_id}") };
         if self.partner_id != asked.uuid() {
             return Err(row.corrupt("partner_id"));
         }
@@ -117,8 +118,8 @@ pub(crate) struct AuditRow {
 impl AuditRow {
     /// The entry, if it is one of the partner that asked.
     pub(crate) fn into_entry(self, asked: PartnerId) -> Result<AuditEntry, StoreError> {
-        let key = format!("{}/{}/{}", self.partner_id, self.user_id, self.version);
-        let row = Reader { table: "audit_entries", key };
+        let (partner_id, user_id, version) = (self.partner_id, self.user_id, self.version);
+        let row = Reader { table: "audit_entries", key: || format!("{partner_id}/{user_id}/{version}") };
         if self.partner_id != asked.uuid() {
             return Err(row.corrupt("partner_id"));
         }
@@ -169,7 +170,7 @@ impl TryFrom<PartnerRow> for Partner {
     type Error = StoreError;
 
     fn try_from(partner: PartnerRow) -> Result<Self, StoreError> {
-        let row = Reader { table: "partners", key: partner.partner_id.to_string() };
+        let row = Reader { table: "partners", key: || partner.partner_id.to_string() };
         Ok(Self {
             id: PartnerId::new(partner.partner_id),
             name: row.check("name", Name::parse(&partner.name))?,
@@ -213,7 +214,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 
     fn try_from(key: ApiKeyRow) -> Result<Self, StoreError> {
-        let row = Reader { table: "api_keys", key: format!("{}/{}", key.partner_id, key.key_id) };
+        let row = Reader { table: "api_keys", key: || format!("{}/{}", key.partner_id, key.key_id) };
         Ok(Self {
             id: row.check("key_id", ApiKeyId::parse(&key.key_id))?,
             partner_id: PartnerId::new(key.partner_id),

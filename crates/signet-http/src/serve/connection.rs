@@ -1,5 +1,6 @@
 use std::{
-    io, mem,
+    io,
+    mem::{self, MaybeUninit},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -133,8 +134,8 @@ impl Connection {
     /// Reads what comes while a request is answered, to notice when the client is gone.
     fn look_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ahead.len() < MOST_AHEAD {
-            let mut space = [0; 2048];
-            let mut buffer = ReadBuf::new(&mut space);
+            let mut space = [const { MaybeUninit::uninit() }; 2048];
+            let mut buffer = ReadBuf::uninit(&mut space);
             match self.stream.reader().poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     // What it sent before it went is answered first; then the end is read again.

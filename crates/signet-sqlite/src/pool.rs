@@ -56,11 +56,13 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Setup {
              PRAGMA foreign_keys = ON;
              PRAGMA trusted_schema = OFF;
              PRAGMA temp_store = MEMORY;
-             PRAGMA cache_size = -8192;
+             PRAGMA cache_size = -{};
              PRAGMA wal_autocheckpoint = 4096;
              PRAGMA journal_size_limit = 67108864;
              PRAGMA query_only = {};",
             self.busy_timeout.as_millis(),
+            // KiB. The writer touches the ends of many ranges, and those of every index.
+            if self.access == Access::Read { 8 * 1024 } else { 16 * 1024 },
             if self.access == Access::Read { "ON" } else { "OFF" },
         );
         connection.batch_execute(&pragmas).map_err(diesel::r2d2::Error::QueryError)

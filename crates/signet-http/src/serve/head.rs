@@ -1,7 +1,9 @@
 use std::mem::MaybeUninit;
 
+use memchr::memchr;
+
 /// The most headers that actix reads.
-const MAX_HEADERS: usize = 96;
+pub(super) const MAX_HEADERS: usize = 96;
 
 /// Finds the empty line that ends a request head, in bytes that come in pieces (RFC 9112, section 2.1; a lone LF counts
 /// as a line end, as section 2.2 lets a recipient do).
@@ -24,14 +26,19 @@ enum Tail {
 impl HeadEnd {
     /// How many of these bytes belong to the head, if it ends among them.
     pub(super) fn see(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (at, byte) in bytes.iter().enumerate() {
-            self.tail = match (self.tail, byte) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.tail == Tail::Text {
+                at += memchr(b'\n', &bytes[at..])?;
+            }
+            self.tail = match (self.tail, bytes[at]) {
                 (Tail::Start, b'\r' | b'\n') => Tail::Start,
                 (Tail::Text, b'\n') => Tail::LineEnd,
                 (Tail::LineEnd, b'\r') => Tail::LineEndCr,
                 (Tail::LineEnd | Tail::LineEndCr, b'\n') => return Some(at + 1),
                 _ => Tail::Text,
             };
+            at += 1;
         }
         None
     }

@@ -1,3 +1,10 @@
+use std::mem::MaybeUninit;
+
+use httparse::ParserConfig;
+use memchr::memmem;
+
+use super::head::MAX_HEADERS;
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 ";
 
 /// How far the answer to the request has gone that is being served.
@@ -23,7 +30,7 @@ impl Outgoing {
     pub(super) fn look(&mut self, bytes: &[u8], to_head_request: bool) -> Begins {
         while let Some(begun) = usize::try_from(self.left).ok().filter(|begun| *begun < bytes.len()) {
             let more = &bytes[begun..];
-            let head = more.windows(4).position(|window| window == b"\r\n\r\n").map(|at| &more[..at + 4]);
+            let head = memmem::find(more, b"\r\n\r\n").map(|at| &more[..at + 4]);
             let Some(head) = head else {
                 // The protocol writes heads whole.
                 self.left = u64::MAX;
@@ -35,19 +42,9 @@ impl Outgoing {
                 continue;
             }
             self.is_final = true;
-            let text = String::from_utf8_lossy(head);
-            let mut ours = false;
-            let mut body = 0;
-            for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
-                if name.eq_ignore_ascii_case("x-request-id") {
-                    ours = true;
-                } else if name.eq_ignore_ascii_case("content-length") {
-                    body = value.trim().parse().unwrap_or(u64::MAX);
-                }
-            }
-            if !ours {
-                return Begins::Foreign(begun, text.into_owned());
-            }
+            let Some(body) = length_of_ours(head) else {
+                return Begins::Foreign(begun, String::from_utf8_lossy(head).into_owned());
+            };
             let body = if to_head_request { 0 } else { body };
             self.left = self.left.saturating_add(length).saturating_add(body);
         }
@@ -63,6 +60,19 @@ impl Outgoing {
     pub(super) fn is_complete(&self) -> bool {
         self.is_final && self.left == 0
     }
+}
+
+/// How long the body is that this head of an answer announces, if the answer is one of ours.
+fn length_of_ours(head: &[u8]) -> Option<u64> {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut answer = httparse::Response::new(&mut []);
+    ParserConfig::default().parse_response_with_uninit_headers(&mut answer, head, &mut headers).ok()?;
+    let value = |wanted: &str| {
+        answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case(wanted)).map(|header| header.value)
+    };
+    value("x-request-id")?;
+    let Some(length) = value("content-length") else { return Some(0) };
+    Some(std::str::from_utf8(length).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick toolchain postgres browser
+.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick bench-growth toolchain postgres browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
@@ -54,6 +54,10 @@ bench: toolchain ## Measure the service side by side with the bare database (wrk
 bench-quick: toolchain ## The same in one short round, in three minutes
 	cargo build --release --locked --bin signet
 	python3 crates/signet-server/bench/bench.py --quick
+
+bench-growth: toolchain ## get-user among 10,000 users and among 10,000,000
+	cargo build --release --locked --bin signet
+	python3 crates/signet-server/bench/bench.py --growth
 
 # What `make` cannot install by itself.
 toolchain:

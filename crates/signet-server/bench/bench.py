@@ -9,6 +9,7 @@ BENCH_ROWS (words; only rows whose name holds one of them), BENCH_OUT (folder fo
 """
 
 import argparse
+import copy
 import datetime
 import json
 import os
@@ -107,6 +108,7 @@ class Postgres:
         bins = postgres_folders()
         self.bin = Path(tool("pg_ctl", "postgresql", bins)).resolve().parent
         self.folder = folder / "pg"
+        self.name = "postgres"
         self.folder.mkdir(mode=0o777)
         self.run_as = []
         if os.geteuid() == 0:
@@ -119,14 +121,24 @@ class Postgres:
             [*self.run_as, self.bin / "postgres", "-D", data, "-k", self.folder, "-c", "listen_addresses=",
              "-c", "max_connections=400"],
             stdout=subprocess.DEVNULL, stderr=(folder / "postgres.log").open("w"), cwd=self.folder)
-        self.url = f"postgres://postgres@localhost/postgres?host={self.folder}"
         while subprocess.run([self.bin / "pg_isready", "-q", "-h", self.folder], check=False).returncode:
             if self.process.poll() is not None:
                 fail((folder / "postgres.log").read_text())
             time.sleep(0.05)
 
+    @property
+    def url(self):
+        return f"postgres://postgres@localhost/{self.name}?host={self.folder}"
+
+    def another(self, name):
+        """A second database on the same server."""
+        self.sql(f"CREATE DATABASE {name}")
+        other = copy.copy(self)
+        other.name = name
+        return other
+
     def sql(self, text, stdin=None):
-        command = [self.bin / "psql", "-h", self.folder, "-U", "postgres", "-qtA", "-v", "ON_ERROR_STOP=1", "-c", text]
+        command = [self.bin / "psql", "-h", self.folder, "-U", "postgres", "-d", self.name, "-qtA", "-v", "ON_ERROR_STOP=1", "-c", text]
         return subprocess.run(command, check=True, input=stdin, stdout=subprocess.PIPE, text=True).stdout
 
     def pgbench(self, script, clients, seconds):
@@ -141,9 +153,9 @@ class Postgres:
 
     def load(self, users):
         """COPYs the users and one audit entry each."""
-        copy = [self.bin / "psql", "-h", self.folder, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-c",
-                "COPY users FROM STDIN"]
-        with subprocess.Popen(copy, stdin=subprocess.PIPE, text=True) as process:
+        command = [self.bin / "psql", "-h", self.folder, "-U", "postgres", "-d", self.name, "-q",
+                   "-v", "ON_ERROR_STOP=1", "-c", "COPY users FROM STDIN"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
             for row in rows(users):
                 process.stdin.write("\t".join(row) + "\n")
         if process.returncode:
@@ -153,7 +165,7 @@ class Postgres:
                 '0000000000000000', 'bench', '{{}}', 'bench', NULL, registered_at FROM users;
             UPDATE partners p SET user_count = (SELECT count(*) FROM users u WHERE u.partner_id = p.partner_id);
             CREATE SEQUENCE bench_ordinal START 1000000000;
-            VACUUM ANALYZE;""".replace("VACUUM ANALYZE;", ""))
+            """)
         self.sql("VACUUM ANALYZE")
         self.sql("CHECKPOINT")
 
@@ -323,6 +335,12 @@ COMMIT;
 CHANGES = ('"name": {"from": null, "to": "Bench User"}, "email": {"from": null, "to": "123456789012@bench.example"}, '
            '"status": {"from": null, "to": "active"}, "metadata": {"from": null, "to": {}}')
 
+# A table that fits into any cache.
+FEW = 10_000
+
+# Enough to show what a connection costs in memory.
+MANY = 1000
+
 OPERATIONS = ["get", "list", "deep", "register", "update", "mix"]
 YARDSTICK = {"get": "pgbench get", "list": "pgbench get", "deep": "pgbench get", "mix": "pgbench get",
              "register": "pgbench register", "update": "pgbench register"}
@@ -334,7 +352,10 @@ def plan(connections, only):
     names += [f"{scheme} {database} {operation}" for database in ("postgres", "sqlite")
               for scheme in ("http", "https") for operation in OPERATIONS]
     wanted = [name for name in names if not only or "pgbench" in name or any(word in name for word in only)]
-    return [(name, count) for name in wanted for count in connections]
+    rows = [(name, count) for name in wanted for count in connections]
+    if len(connections) > 1 and "http postgres get" in wanted:
+        rows.append(("http postgres get", MANY))
+    return rows
 
 
 def measure(row, services, postgres, scripts, targets, seconds, deep_offset):
@@ -378,6 +399,47 @@ def table(results):
     return "\n".join(lines)
 
 
+def targets_met(results):
+    """What the service is held to, as ratios of rows of the same round; those that the rows at hand can tell."""
+    def ratio(one, other, key="rate"):
+        pairs = zip(results.get(one, []), results.get(other, []))
+        values = [mine[key] / its[key] for mine, its in pairs if key in mine and key in its]
+        return statistics.median(values) if values else None
+
+    def of(row, compute):
+        values = [compute(figure) for figure in results.get(row, [])]
+        return statistics.median(values) if values else None
+
+    bench, get, register = "pgbench get", "http postgres get", "http postgres register"
+    counts = {count for name, count in results if name == bench}
+    best = max(counts, key=lambda count: summary(results[bench, count], "rate")[0], default=0)
+    least, most = "at least", "at most"
+    rows = [
+        ("get-user, 64 connections ÷ pgbench, 64 clients", least, 1.4, ratio((get, 64), (bench, 64))),
+        (f"get-user, 64 connections ÷ pgbench at its best ({best} clients)", least, 1.0, ratio((get, 64), (bench, best))),
+        ("get-user, 64 connections ÷ the route without a database", least, 0.75, ratio((get, 64), ("http no-database", 64))),
+        ("get-user, 16 connections ÷ pgbench, 16 clients", least, 0.5, ratio((get, 16), (bench, 16))),
+        ("register-user, 64 connections ÷ pgbench's transaction", least, 1.5, ratio((register, 64), ("pgbench register", 64))),
+        ("update-user, 64 connections ÷ pgbench's transaction", least, 1.0,
+         ratio(("http postgres update", 64), ("pgbench register", 64))),
+        ("get-user, one connection: p50 ÷ that of pgbench", most, 2.0, ratio((get, 1), (bench, 1), "p50")),
+        ("get-user, 64 connections: p99 ÷ p50", most, 4.0, of((get, 64), lambda figure: figure["p99"] / figure["p50"])),
+        ("get-user, 64 connections: TLS ÷ plain", least, 0.85, ratio(("https postgres get", 64), (get, 64))),
+        ("get-user: 256 connections ÷ 64", least, 0.95, ratio((get, 256), (get, 64))),
+        ("get-user, 64 connections: SQLite ÷ Postgres", least, 1.2, ratio(("http sqlite get", 64), (get, 64))),
+        ("register-user, 64 connections: SQLite ÷ Postgres", least, 1.0, ratio(("http sqlite register", 64), (register, 64))),
+        ("get-user, 1,000 connections: MiB resident", most, 60, of((get, MANY), lambda figure: figure["resident"])),
+        ("get-user, 64 connections: few users ÷ many", most, 1.15,
+         ratio(("http postgres get of few", 64), ("http postgres get of many", 64))),
+    ]
+    lines = ["| | target | measured | |", "|---|---:|---:|---|"]
+    for name, bound, target, value in rows:
+        if value is not None:
+            met = value >= target if bound == least else value <= target
+            lines.append(f"| {name} | {bound} {target:g} | {value:.2f} | {'met' if met else '**missed**'} |")
+    return "\n".join(lines)
+
+
 def machine():
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / 2**20
@@ -408,7 +470,7 @@ def plot(results, file):
     subprocess.run([gnuplot], input=script, check=True, text=True)
 
 
-def prepare(database, users, targets):
+def prepare(database, users, targets, drawn=20_000):
     """Loads the database; writes which key reads which user."""
     signet(database.url, "migrate")
     database.create_partners()
@@ -418,16 +480,39 @@ def prepare(database, users, targets):
     share = shares(users)
     draw = random.Random(7)
     with targets.open("w") as file:
-        for _ in range(20_000):
+        for _ in range(drawn):
             partner = draw.randrange(PARTNERS)
             file.write(f"{keys[partner]} {user_id(partner + 1, draw.randint(1, share[partner]))}\n")
+
+
+def growth(folder, started, users, rounds, seconds):
+    """get-user among few users and among many, side by side on one server."""
+    few = Postgres(folder)
+    started.append(few)
+    services, targets = {}, {}
+    for port, (key, database, count) in zip((14401, 14411), (("few", few, FEW), ("many", few.another("many"), users))):
+        print(f"bench: loading {count:,} users", flush=True)
+        targets[key] = folder / f"{key}.txt"
+        prepare(database, count, targets[key], 200_000)
+        services[key] = Service(database, port, False, folder)
+        started.append(services[key])
+    results = {(f"http postgres get of {key}", 64): [] for key in services}
+    for number in range(rounds + 1):
+        for row in results:
+            key = row[0].split()[-1]
+            figure = services[key].measure("get", 64, seconds, targets[key], 0)
+            if number:  # the first is the warm-up
+                results[row].append(figure)
+    return results
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short round at 64 connections over 100,000 users")
-    quick = parser.parse_args().quick
-    users = int(os.environ.get("BENCH_USERS", 100_000 if quick else 1_000_000))
+    parser.add_argument("--growth", action="store_true", help="get-user among 10,000 users and among 10,000,000")
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    users = int(os.environ.get("BENCH_USERS", 100_000 if quick else 10_000_000 if arguments.growth else 1_000_000))
     rounds = int(os.environ.get("BENCH_ROUNDS", 1 if quick else 5))
     seconds = int(os.environ.get("BENCH_SECONDS", 3 if quick else 10))
     connections = [int(word) for word in os.environ.get("BENCH_CONNECTIONS", "64" if quick else "1 16 64 256").split()]
@@ -444,6 +529,11 @@ def main():
         folder.chmod(0o755)
         started = []
         try:
+            if arguments.growth:
+                results = growth(folder, started, users, rounds, seconds)
+                print(f"\n{datetime.date.today()}, {machine()}; {FEW:,} and {users:,} users\n\n{table(results)}\n\n"
+                      f"{targets_met(results)}")
+                return
             postgres, lite = Postgres(folder), Sqlite(folder)
             started += [postgres]
             targets = {"postgres": folder / "postgres.txt", "sqlite": folder / "sqlite.txt"}
@@ -465,7 +555,7 @@ def main():
             todo = plan(connections, only)
             deep = share * 9 // 10
             if not quick:
-                for row in todo:  # warm-up
+                for row in todo:  # the warm-up
                     measure(row, services, postgres, scripts, targets, 1, deep)
             results = {row: [] for row in todo}
             for number in range(1, rounds + 1):
@@ -480,7 +570,7 @@ def main():
 
     heading = (f"{datetime.date.today()}, {machine()}; {users:,} users under {PARTNERS} partners, "
                f"{rounds} rounds of {seconds} s; median (minimum to maximum)")
-    text = f"{heading}\n\n{table(results)}\n"
+    text = f"{heading}\n\n{table(results)}\n\n{targets_met(results)}\n"
     print("\n" + text)
     (out / "table.md").write_text(text)
     raw = [{"row": row[0], "connections": row[1], "rounds": figures} for row, figures in results.items()]

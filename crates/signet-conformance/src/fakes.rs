@@ -66,6 +66,11 @@ impl SequentialIds {
         Self { seed, next: Arc::new(AtomicU64::new(1)) }
     }
 
+    /// How each id of the sequence is written begins with this: the seed.
+    pub(crate) fn prefix(&self) -> String {
+        format!("{:08x}", self.seed)
+    }
+
     fn next(&self) -> u64 {
         self.next.fetch_add(1, Ordering::SeqCst)
     }
@@ -98,7 +103,7 @@ impl IdGenerator for SequentialIds {
     }
 
     fn api_key_id(&self) -> ApiKeyId {
-        ApiKeyId::parse(&format!("{:08x}{:08x}", self.seed, self.next())).expect("16 digits")
+        ApiKeyId::parse(&format!("{}{:08x}", self.prefix(), self.next())).expect("16 digits")
     }
 
     fn secret(&self) -> Secret {

@@ -181,6 +181,6 @@ where
 }
 
 /// FNV-1a: another seed for each test, the same in each run.
-fn seed(test: &str) -> u32 {
+pub(crate) fn seed(test: &str) -> u32 {
     test.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

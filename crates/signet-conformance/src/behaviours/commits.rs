@@ -1,20 +1,12 @@
 //! Versions, addresses and the unit that a change and its entry make.
 
 use signet_domain::{
-    PartnerId, Status, User, UserChange, UserPatch, UserState,
+    Status, User, UserPatch,
     ports::{CommitError, IdGenerator},
 };
 
-use super::is_refused;
+use super::{claimed_by, is_refused, under_id};
 use crate::Scene;
-
-/// The same change, made for another partner.
-fn claimed_by(partner_id: PartnerId, change: UserChange) -> UserChange {
-    let mut change = change;
-    change.user = User::from_stored(UserState { partner_id, ..(*change.user).clone() }).expect("consistent");
-    change.audit.partner_id = partner_id;
-    change
-}
 
 /// Asserts that the user and the partner's trail are still what they were after `entries` changes.
 async fn nothing_was_written(scene: &Scene, user: &User, entries: usize) {
@@ -216,10 +208,7 @@ pub async fn a_registration_under_a_used_id_is_refused(scene: Scene) {
     let partner_id = scene.partner().await;
     let john = scene.register(partner_id, "john@example.com").await;
     let registration = scene.build.registration(partner_id, "jane@example.com");
-    let mut twin = registration.clone();
-    twin.user = User::from_stored(UserState { id: john.id, ..(*registration.user).clone() }).expect("consistent");
-    twin.audit.user_id = john.id;
-    assert!(is_refused(&scene.commit(twin).await));
+    assert!(is_refused(&scene.commit(under_id(john.id, registration.clone())).await));
     nothing_was_written(&scene, &john, 1).await;
     assert_eq!(scene.list(partner_id, 10, 0).await.total, 1);
     scene.commit(registration).await.expect("the address was not taken by the refused one");

@@ -3,14 +3,32 @@
 
 pub mod api_keys;
 pub mod audit;
+pub mod batches;
 pub mod commits;
 pub mod lists;
 pub mod partners;
 pub mod races;
 pub mod users;
 
-use signet_domain::ports::{CommitError, StoreError};
+use signet_domain::{
+    PartnerId, User, UserChange, UserId, UserState,
+    ports::{CommitError, StoreError},
+};
 
 fn is_refused<T>(outcome: &Result<T, CommitError>) -> bool {
     matches!(outcome, Err(CommitError::Store(StoreError::Unexpected { .. })))
+}
+
+/// The same change, made for another partner.
+fn claimed_by(partner_id: PartnerId, mut change: UserChange) -> UserChange {
+    change.user = User::from_stored(UserState { partner_id, ..(*change.user).clone() }).expect("consistent");
+    change.audit.partner_id = partner_id;
+    change
+}
+
+/// The same registration, under another id.
+fn under_id(id: UserId, mut change: UserChange) -> UserChange {
+    change.user = User::from_stored(UserState { id, ..(*change.user).clone() }).expect("consistent");
+    change.audit.user_id = id;
+    change
 }

@@ -1,6 +1,9 @@
 //! Adapters that break a promise, and the behaviours that show it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use signet_conformance::{Adapter, InMemoryStore, behaviours, run};
@@ -83,4 +86,40 @@ fn an_entry_before_its_user_is_found_out() {
 fn a_peer_that_sees_nothing_is_found_out() {
     let blind = || async { Adapter::new(InMemoryStore::default()).with_peer(Adapter::new(InMemoryStore::default())) };
     run("blind", blind, behaviours::users::a_find_sees_every_acknowledged_change);
+}
+
+/// Answers those who ask at the same time all alike: what the last of them asked for.
+struct Muddled {
+    store: InMemoryStore,
+    asked: Mutex<Option<(PartnerId, UserId)>>,
+}
+
+#[async_trait]
+impl UserRepository for Muddled {
+    async fn commit(&self, change: UserChange) -> Result<User, CommitError> {
+        self.store.commit(change).await
+    }
+
+    async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError> {
+        *self.asked.lock().expect("no panic") = Some((partner_id, user_id));
+        tokio::task::yield_now().await;
+        let (partner_id, user_id) = self.asked.lock().expect("no panic").expect("somebody asked");
+        UserRepository::find(&self.store, partner_id, user_id).await
+    }
+
+    async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
+        UserRepository::list(&self.store, partner_id, page).await
+    }
+}
+
+#[test]
+#[should_panic(expected = "left == right")]
+fn answers_that_are_mixed_up_are_found_out() {
+    let muddled = || async {
+        let store = InMemoryStore::default();
+        let users = Arc::new(Muddled { store: store.clone(), asked: Mutex::default() });
+        let store = Arc::new(store);
+        Adapter::from_ports(users, store.clone(), store.clone(), store)
+    };
+    run("muddled", muddled, behaviours::batches::what_is_asked_together_is_answered_as_one_by_one);
 }

@@ -1,5 +1,16 @@
 //! The contract of the ports, as every adapter keeps it.
 
+use signet_conformance::{Adapter, behaviours, run};
+
 use crate::support::Database;
 
-signet_conformance::suite!(|| async { Database::migrated().await.adapter() });
+async fn adapter() -> Adapter {
+    Database::migrated().await.adapter()
+}
+
+signet_conformance::suite!(adapter);
+
+#[test]
+fn a_batch_is_invisible() {
+    run("batches", adapter, behaviours::batches::what_is_asked_together_is_answered_as_one_by_one);
+}

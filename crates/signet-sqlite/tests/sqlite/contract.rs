@@ -1,4 +1,4 @@
-use signet_conformance::Adapter;
+use signet_conformance::{Adapter, behaviours, run};
 use signet_sqlite::SqliteOptions;
 
 use crate::support::File;
@@ -10,3 +10,8 @@ async fn adapter() -> Adapter {
 }
 
 signet_conformance::suite!(adapter);
+
+#[test]
+fn a_batch_is_invisible() {
+    run("batches", adapter, behaviours::batches::what_is_asked_together_is_answered_as_one_by_one);
+}

@@ -5,4 +5,5 @@ mod lost_answers;
 mod outages;
 mod overlaps;
 mod rights;
+mod round_trips;
 mod statements;

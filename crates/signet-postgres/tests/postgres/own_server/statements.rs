@@ -1,5 +1,6 @@
 //! How many statements an operation takes, and how Postgres runs them, as the server itself logs it.
 
+use futures_util::future::join_all;
 use signet_domain::{
     Action,
     ports::{ApiKeyRepository, AuditFilter, AuditTrail, UserRepository},
@@ -62,6 +63,38 @@ async fn each_operation_is_one_prepared_statement() {
         }
     }
     assert_eq!(database.find(partner, first.id).await, Ok(Some(first)));
+}
+
+/// Batches form by themselves, of what is asked in one turn of the event loop. One statement for each kind, and another
+/// where the thread was not asleep and took the first alone; the margin is for a machine that stops us in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_in_one_turn_shares_a_statement() {
+    const MEMBERS: usize = 40;
+    let server = private(&["log_statement=all"]);
+    let database = Database::on(&server).await;
+    let partner = database.partner().await;
+    database.wait_until_idle();
+
+    let start = server.log().len();
+    let changes = (0..MEMBERS).map(|number| database.build.registration(partner, &format!("{number}@example.com")));
+    let registered = join_all(changes.map(|change| database.store.commit(change))).await;
+    let registering = statements(&server, &database.sql, start);
+    let users: Vec<_> = registered.into_iter().collect::<Result<_, _>>().expect("registered");
+
+    let start = server.log().len();
+    let found = join_all(users.iter().map(|user| database.find(partner, user.id))).await;
+    let finding = statements(&server, &database.sql, start);
+    assert!(found.into_iter().zip(&users).all(|(found, user)| found.as_ref() == Ok(&Some(user.clone()))));
+
+    let start = server.log().len();
+    let changes = users.iter().map(|user| database.build.renaming(user, "Jack"));
+    let renamed = join_all(changes.map(|change| database.store.commit(change))).await;
+    let replacing = statements(&server, &database.sql, start);
+    assert!(renamed.iter().all(Result::is_ok), "{renamed:?}");
+
+    for statements in [registering, finding, replacing] {
+        assert!((1..=MEMBERS / 8).contains(&statements.len()), "{} statements", statements.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

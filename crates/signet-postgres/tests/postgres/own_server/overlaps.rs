@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use signet_domain::ports::{CommitError, UserRepository};
+use futures_util::future::join_all;
+use signet_domain::{
+    User, UserChange,
+    ports::{CommitError, UserRepository},
+};
 use signet_postgres::PostgresStore;
 
 use super::statements::read_to_the_end;
@@ -55,4 +59,59 @@ async fn overlapping_batches_never_lock_each_other_out() {
         let found: Vec<String> = server.log().into_iter().filter(|line| line.contains(unwanted)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }
+}
+
+/// Two stores that give the same addresses to users of their own and to new ones, and rename the same users, each in the
+/// opposite order: whatever they hold against each other, each address and each name has one winner, and whoever loses
+/// is told so, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn opposite_batches_over_the_same_addresses_have_one_winner_each() {
+    const ROUNDS: usize = 12;
+    const USERS: usize = 6;
+    // Where two batches do lock each other out, they find out before anybody's patience with a lock ends.
+    let server = private(&["deadlock_timeout=10ms"]);
+    let database = Database::on(&server).await;
+    let stores = [database.store.clone(), PostgresStore::connect(database.sql.url(), ample()).expect("a URL")];
+    let partners = [database.partner().await, database.partner().await];
+    // Each store's own, and at last those that both rename.
+    let mut users: [Vec<User>; 3] = Default::default();
+    for (group, users) in users.iter_mut().enumerate() {
+        for number in 0..USERS {
+            for partner in partners {
+                users.push(database.user(partner, &format!("{group}.{number}@example.com")).await);
+            }
+        }
+    }
+    let (mut won, mut failures) = (0, HashSet::new());
+    for round in 0..ROUNDS {
+        let mut batches = Vec::new();
+        for (number, store) in stores.iter().cloned().enumerate() {
+            let mut changes: Vec<UserChange> = Vec::new();
+            for (position, own) in users[number].iter().enumerate() {
+                let mirrored = if number == 0 { position } else { 2 * USERS - 1 - position };
+                let address = format!("{round}.wanted.{}@example.com", mirrored / 2);
+                changes.push(database.build.readdressing(own, &address));
+                changes.push(database.build.registration(own.partner_id, &address));
+                changes.push(database.build.renaming(&users[2][mirrored], &format!("{round} by {number}")));
+            }
+            batches.push(tokio::spawn(async move {
+                join_all(changes.into_iter().map(|change| store.commit(change))).await
+            }));
+        }
+        for batch in batches {
+            for answer in batch.await.expect("joins") {
+                match answer {
+                    Ok(_) => won += 1,
+                    Err(CommitError::Stale | CommitError::EmailTaken { .. }) => {}
+                    Err(error) => drop(failures.insert(error.to_string())),
+                }
+            }
+        }
+        for user in users.iter_mut().flatten() {
+            *user = database.find(user.partner_id, user.id).await.expect("an answer").expect("the user");
+        }
+    }
+    assert!(failures.is_empty(), "{failures:?}");
+    assert_eq!(won, ROUNDS * 2 * USERS * 2, "an address and a name for each user of both partners");
+    entries_equal_changes(&database);
 }

@@ -52,7 +52,8 @@ pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChan
 /// 3. `counted`: their counters moved on. The statement's snapshot may be older than the lock; but READ COMMITTED
 ///    updates the latest version of a row, and returns it, so the numbers follow on from those of whoever held the
 ///    lock before;
-/// 4. the users, numbered in the order of the batch, and their audit entries.
+/// 4. the users, numbered in the order of the batch and inserted in that of their addresses, as updates take them, too;
+///    and their audit entries.
 struct Register<'a>(&'a Batch<'a>);
 
 statement!(const Register<'a>, (BigInt, Nullable<SqlUuid>, Bool));
@@ -85,6 +86,7 @@ impl QueryFragment<Pg> for Register<'_> {
                 SELECT partner_id, user_id, before + row_number() OVER (PARTITION BY partner_id ORDER BY position),
                     name, email, email_key, status, metadata, registered_at, updated_at, removed_at, version
                 FROM judged JOIN counted USING (partner_id) WHERE existing IS NULL
+                ORDER BY partner_id, email_key COLLATE \"C\"
                 RETURNING partner_id, user_id
             ), done AS (
                 SELECT position FROM judged JOIN inserted USING (partner_id, user_id) WHERE existing IS NULL

@@ -57,7 +57,8 @@ impl QueryFragment<Pg> for Owner<'_> {
 /// Replaces a batch of users in one statement and returns the positions of those that were replaced.
 ///
 /// The rows are locked first and in one order, which an UPDATE alone does not promise: two batches that overlap would
-/// wait for each other. Whoever waits for a lock sees the version that its holder left.
+/// wait for each other. Whoever waits for a lock sees the version that its holder left. Then the addresses are taken, in
+/// one order as well: that of another batch is waited for until its transaction ends, as a lock is.
 struct Update<'a>(Batch<'a>);
 
 statement!(const Update<'a>, BigInt);
@@ -71,13 +72,15 @@ impl QueryFragment<Pg> for Update<'_> {
                 SELECT member.* FROM (SELECT * FROM member ORDER BY partner_id, user_id) AS member CROSS JOIN LATERAL (
                     SELECT FROM users WHERE users.partner_id = member.partner_id AND users.user_id = member.user_id
                     AND users.version = member.version - 1 LIMIT 1 FOR NO KEY UPDATE) AS row
+            ), sorted AS MATERIALIZED (
+                SELECT * FROM held ORDER BY partner_id, email_key COLLATE \"C\"
             ), updated AS (
-                UPDATE users SET name = held.name, email = held.email, email_key = held.email_key,
-                    status = held.status, metadata = held.metadata, updated_at = held.updated_at,
-                    removed_at = held.removed_at, version = held.version
-                FROM held WHERE users.partner_id = held.partner_id AND users.user_id = held.user_id
-                    AND users.version = held.version - 1
-                RETURNING held.position
+                UPDATE users SET name = sorted.name, email = sorted.email, email_key = sorted.email_key,
+                    status = sorted.status, metadata = sorted.metadata, updated_at = sorted.updated_at,
+                    removed_at = sorted.removed_at, version = sorted.version
+                FROM sorted WHERE users.partner_id = sorted.partner_id AND users.user_id = sorted.user_id
+                    AND users.version = sorted.version - 1
+                RETURNING sorted.position
             ), audited AS (",
         );
         out.push_sql(&audit_insert("updated"));

@@ -137,6 +137,7 @@ async fn the_log_of_a_busy_file_stays_small() {
         std::fs::metadata(path).expect("a file").len()
     };
     assert!(size("") > 24 << 20, "checkpoints move what was written into the file");
-    assert!(size("-wal") < 8 << 20, "{} bytes", size("-wal"));
+    // It is copied back once it has 16 MiB, at the end of the transaction that fills them.
+    assert!(size("-wal") < 20 << 20, "{} bytes", size("-wal"));
     assert_eq!(lines(&mut file.connect(), "SELECT integrity_check AS line FROM pragma_integrity_check"), ["ok"]);
 }

@@ -461,7 +461,9 @@ def plot(results, file):
                 continue
             block = f"${key}{len(parts[key])}"
             data += f"{block} << EOD\n" + "\n".join(f"{x} {y}" for x, y in points) + "\nEOD\n"
-            parts[key].append(f"{block} with linespoints lw 2 title '{name}'")
+            # The same colour in both halves.
+            colour = chosen.index(name) + 1
+            parts[key].append(f"{block} with linespoints lw 2 lc {colour} title '{name}'")
     script = (f"set terminal svg size 900,900 dynamic background 'white'\nset output '{file}'\n{data}"
               "set multiplot layout 2,1\nset logscale x 2\nset logscale y\nset xlabel 'connections'\nset grid\n"
               "set key outside right\n")

@@ -15,7 +15,8 @@ use crate::{Caller, api_keys::VerifyError};
 
 /// Keys that were verified a moment ago, so that the next request of the same partner costs no Argon2 and no query.
 ///
-/// Bounded in number and age, keyed by the SHA-256 of the whole token; it holds no secret and remembers successes only.
+/// Bounded in number, and a verdict in age; keyed by the SHA-256 of the whole token. It holds no secret and remembers
+/// successes only.
 pub struct VerifiedKeys {
     entries: Cache<[u8; 32], Verified>,
     /// The hash that each token was found to fit. That stays true, so it is remembered beyond the verdict: what becomes

@@ -48,6 +48,7 @@ openapi: toolchain ## Generate openapi.yaml from the code
 	mv openapi.yaml.new openapi.yaml
 
 bench: toolchain ## Measure the service side by side with the bare database (wrk, pgbench); takes two hours
+	cargo bench --locked --package signet-application --bench known_key
 	cargo build --release --locked --bin signet
 	python3 crates/signet-server/bench/bench.py
 

@@ -265,11 +265,19 @@ class Service:
         }
         self.log = (folder / f"service-{port}.log").open("w")
         self.process = subprocess.Popen([SIGNET, "serve"], env=environment, stdout=self.log, stderr=self.log, cwd=folder)
-        probe = ["curl", "-skf", "-o", "/dev/null", f"http://127.0.0.1:{port + 1}/readyz"]
-        while subprocess.run(probe, check=False).returncode:
+        started = time.monotonic()
+        while not self.is_ready(port + 1):
             if self.process.poll() is not None:
                 fail(f"signet ended: see {self.log.name}")
-            time.sleep(0.02)
+            time.sleep(0.001)
+        self.ready_after = time.monotonic() - started
+
+    @staticmethod
+    def is_ready(port):
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").status == 200
+        except OSError:
+            return False
 
     def measure(self, operation, connections, seconds, targets, deep_offset):
         # Each key costs tens of milliseconds of hashing when it is seen first, which belongs to no row.
@@ -307,6 +315,14 @@ class Service:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+def start_and_stop(database, port, folder):
+    """How soon the service is ready on a database that exists, and what it then occupies, before any request."""
+    service = Service(database, port, True, folder)
+    figure = {"ready": service.ready_after * 1e3, "resident": resident_mib(service.process.pid)}
+    service.stop()
+    return figure
 
 
 # ---------------------------------------------------------------- the table
@@ -412,7 +428,8 @@ def targets_met(results):
 
     bench, get, register = "pgbench get", "http postgres get", "http postgres register"
     counts = {count for name, count in results if name == bench}
-    best = max(counts, key=lambda count: summary(results[bench, count], "rate")[0], default=0)
+    # The best of one is none.
+    best = max(counts, key=lambda count: summary(results[bench, count], "rate")[0]) if len(counts) > 1 else 0
     least, most = "at least", "at most"
     rows = [
         ("get-user, 64 connections ÷ pgbench, 64 clients", least, 1.4, ratio((get, 64), (bench, 64))),
@@ -432,6 +449,13 @@ def targets_met(results):
         ("get-user, 64 connections: few users ÷ many", most, 1.15,
          ratio(("http postgres get of few", 64), ("http postgres get of many", 64))),
     ]
+    for database in ("postgres", "sqlite"):
+        start = (f"start on {database}", 0)
+        rows += [
+            (f"ready on {database} after so many ms", most, 100, of(start, lambda figure: figure["ready"])),
+            (f"MiB resident on {database}, idle", most, 30, of(start, lambda figure: figure["resident"])),
+        ]
+    rows.append(("MB of the release binary", most, 25, SIGNET.stat().st_size / 1e6))
     lines = ["| | target | measured | |", "|---|---:|---:|---|"]
     for name, bound, target, value in rows:
         if value is not None:
@@ -560,6 +584,8 @@ def main():
                 for row in todo:  # the warm-up
                     measure(row, services, postgres, scripts, targets, 1, deep)
             results = {row: [] for row in todo}
+            starts = {(f"start on {key}", 0): [start_and_stop(database, 14461, folder) for _ in range(max(rounds, 5))]
+                      for key, database in (("postgres", postgres), ("sqlite", lite))}
             for number in range(1, rounds + 1):
                 for row in todo:
                     figure = measure(row, services, postgres, scripts, targets, seconds, deep)
@@ -572,10 +598,10 @@ def main():
 
     heading = (f"{datetime.date.today()}, {machine()}; {users:,} users under {PARTNERS} partners, "
                f"{rounds} rounds of {seconds} s; median (minimum to maximum)")
-    text = f"{heading}\n\n{table(results)}\n\n{targets_met(results)}\n"
+    text = f"{heading}\n\n{table(results)}\n\n{targets_met(results | starts)}\n"
     print("\n" + text)
     (out / "table.md").write_text(text)
-    raw = [{"row": row[0], "connections": row[1], "rounds": figures} for row, figures in results.items()]
+    raw = [{"row": row[0], "connections": row[1], "rounds": figures} for row, figures in (results | starts).items()]
     (out / "raw.json").write_text(json.dumps(raw, indent=1))
     if len(connections) > 1:
         plot(results, out / "connections.svg")

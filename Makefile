@@ -1,11 +1,11 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick bench-growth toolchain postgres browser
+.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick bench-growth faults faults-long toolchain postgres browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 LINT := .ci/lint/node_modules
-# Options for `signet serve`, such as `make run ARGS="--listen 127.0.0.1:8443"`.
+# Options, such as `make run ARGS="--listen 127.0.0.1:8443"` or `make faults ARGS="--only kill-sqlite --seed 7"`.
 ARGS ?=
 
 help: ## Show this list
@@ -59,6 +59,14 @@ bench-quick: toolchain ## The same in one short round, in three minutes
 bench-growth: toolchain ## get-user among 10,000 users and among 10,000,000
 	cargo build --release --locked --bin signet
 	python3 crates/signet-server/bench/bench.py --growth
+
+faults: toolchain postgres ## Break the service on purpose and compare what it keeps with what it promises; 15 minutes
+	cargo build --release --locked --bin signet --bin signet-faults
+	./target/release/signet-faults $(ARGS)
+
+faults-long: toolchain postgres ## The same with the full counts; takes hours
+	cargo build --release --locked --bin signet --bin signet-faults
+	./target/release/signet-faults --long $(ARGS)
 
 # What `make` cannot install by itself.
 toolchain:

@@ -23,4 +23,4 @@ mod supervisor;
 pub use certificates::{CertificateAuthority, Identity};
 pub use database::TestDatabase;
 pub use lines::Lines;
-pub use server::{PostgresServer, ServerOptions};
+pub use server::{PostgresServer, ServerOptions, free_port};

@@ -271,7 +271,11 @@ fn install(identity: &Identity, directory: &Path, user: Option<(u32, u32)>) -> V
 
 /// A port below those that the kernel gives to anyone who asks for any, so that nobody takes it while a test has its
 /// server down.
-fn free_port() -> u16 {
+///
+/// # Panics
+/// Where all of them are taken.
+#[must_use]
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 15_000;
     const COUNT: u32 = 17_000;

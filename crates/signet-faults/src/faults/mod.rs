@@ -1,5 +1,6 @@
 //! The scenarios, one kind of fault a file.
 
+mod cuts;
 mod kills;
 
 use crate::Scenario;
@@ -15,4 +16,5 @@ macro_rules! scenarios {
 pub const ALL: &[Scenario] = scenarios![
     ("kill-postgres", "`kill -9` of the server and of PostgreSQL under 8 to 64 writers", kills::on_postgres),
     ("kill-sqlite", "`kill -9` of the server under 8 to 64 writers, on SQLite", kills::on_sqlite),
+    ("cut", "the connection to PostgreSQL cut at every byte of a registration", cuts::of_a_registration),
 ];

@@ -11,6 +11,7 @@
 mod client;
 pub mod faults;
 mod ledger;
+mod load;
 mod measure;
 mod proxy;
 mod report;
@@ -21,6 +22,7 @@ mod writers;
 
 pub use client::{Client, Endpoint, NoReply, Reply};
 pub use ledger::{Comparison, Expected, Ledger, Traffic};
+pub use load::{Load, Outcome, Sample, Window};
 pub use measure::Times;
 pub use proxy::{Cut, Direction, Proxy};
 pub use report::{Findings, Report};

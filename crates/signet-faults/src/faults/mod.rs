@@ -2,6 +2,7 @@
 
 mod cuts;
 mod kills;
+mod outages;
 
 use crate::Scenario;
 
@@ -17,4 +18,9 @@ pub const ALL: &[Scenario] = scenarios![
     ("kill-postgres", "`kill -9` of the server and of PostgreSQL under 8 to 64 writers", kills::on_postgres),
     ("kill-sqlite", "`kill -9` of the server under 8 to 64 writers, on SQLite", kills::on_sqlite),
     ("cut", "the connection to PostgreSQL cut at every byte of a registration", cuts::of_a_registration),
+    ("outage-stopped", "PostgreSQL stopped", outages::stopped),
+    ("outage-restarted", "PostgreSQL restarted", outages::restarted),
+    ("outage-frozen", "PostgreSQL stopped in its tracks", outages::frozen),
+    ("outage-black-hole", "nothing passes between server and PostgreSQL", outages::black_hole),
+    ("outage-exhausted", "all connections of PostgreSQL taken", outages::exhausted),
 ];

@@ -75,11 +75,6 @@ impl QueryFragment<Pg> for Entries {
             out.push_sql(", ");
             out.push_bind_param::<SqlUuid, _>(entry_id)?;
             out.push_sql(")");
-            if self.user_id.is_some() {
-                // Follows from the above, and tells the scan of the primary key where to start.
-                out.push_sql(" AND version <= ");
-                out.push_bind_param::<BigInt, _>(version)?;
-            }
         }
         // Of one user, the order of versions is the order of positions, and the primary key has it ready.
         out.push_sql(match self.user_id {

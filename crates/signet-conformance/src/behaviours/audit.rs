@@ -1,6 +1,6 @@
 //! The audit trail, newest first.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use signet_domain::{
     Action, AuditEntry, AuditPosition, PartnerId, RequestId, Status, User, UserPatch,
@@ -113,20 +113,27 @@ pub async fn pages_cover_every_entry_once(scene: Scene) {
     }
 }
 
-/// A position that no entry has cuts the trail like any other.
+/// A position that no entry has cuts the trail like any other, and so does that of an entry that is not asked for.
 pub async fn any_position_cuts_the_trail(scene: Scene) {
     let partner_id = scene.partner().await;
     let trail = write_a_trail(&scene, partner_id).await;
+    let users: BTreeSet<_> = trail.iter().map(|entry| entry.user_id).collect();
     for entry in &trail {
         for entry_id in [uuid::Uuid::nil(), uuid::Uuid::max()].map(signet_domain::AuditEntryId::new) {
             let before = AuditPosition { entry_id, ..entry.position() };
             let entries = read(&scene, partner_id, AuditFilter::default(), Some(before), 100).await;
             let expected: Vec<_> = trail.iter().filter(|entry| entry.position() < before).cloned().collect();
             assert_eq!(entries, expected);
-            let filter = AuditFilter { user_id: Some(entry.user_id), action: Some(entry.action) };
-            let entries = read(&scene, partner_id, filter, Some(before), 100).await;
-            let same = |other: &&AuditEntry| (other.user_id, other.action) == (entry.user_id, entry.action);
-            assert_eq!(entries, expected.iter().filter(same).cloned().collect::<Vec<_>>());
+            for user_id in users.clone() {
+                for action in [None, Some(entry.action)] {
+                    let filter = AuditFilter { user_id: Some(user_id), action };
+                    let entries = read(&scene, partner_id, filter, Some(before), 100).await;
+                    let asked = |other: &&AuditEntry| {
+                        other.user_id == user_id && action.is_none_or(|action| other.action == action)
+                    };
+                    assert_eq!(entries, expected.iter().filter(asked).cloned().collect::<Vec<_>>());
+                }
+            }
         }
     }
 }

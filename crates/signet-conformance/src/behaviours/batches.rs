@@ -16,12 +16,16 @@ use proptest::{
     test_runner::{Config, RngSeed, TestRunner},
 };
 use signet_domain::{
-    Action, AuditEntry, PartnerId, Status, User, UserChange, UserId, UserPatch,
-    ports::{AuditFilter, CommitError, IdGenerator, Page, StoreError, UserPage},
+    Action, PartnerId, Status, User, UserChange, UserId, UserPatch,
+    ports::{AuditFilter, IdGenerator, Page},
 };
 
-use super::{claimed_by, under_id};
-use crate::{Adapter, Builder, Scene, email, name, scene::seed};
+use super::{
+    claimed_by,
+    operation::{Answer, Operation, ask},
+    under_id,
+};
+use crate::{Builder, Scene, email, name, scene::seed};
 
 /// Operations that are handed over together are answered as they are one after the other, each by itself, in any mix.
 ///
@@ -108,48 +112,6 @@ fn round() -> impl Strategy<Value = Vec<Step>> {
         of(&[Find]),
         of(&[Find, FindUnknown, FindTheirs, List, Trail]),
     ]
-}
-
-enum Operation {
-    Commit(Box<UserChange>),
-    Find(PartnerId, UserId),
-    List(PartnerId, Page),
-    Trail(PartnerId, AuditFilter, u32),
-}
-
-#[derive(Debug)]
-enum Answer {
-    Commit(Result<User, CommitError>),
-    Find(Result<Option<User>, StoreError>),
-    List(Result<UserPage, StoreError>),
-    Trail(Result<Vec<AuditEntry>, StoreError>),
-}
-
-async fn ask(adapter: &Adapter, operation: Operation) -> Answer {
-    match operation {
-        Operation::Commit(change) => Answer::Commit(adapter.users.commit(*change).await),
-        Operation::Find(partner_id, user_id) => Answer::Find(adapter.users.find(partner_id, user_id).await),
-        Operation::List(partner_id, page) => Answer::List(adapter.users.list(partner_id, page).await),
-        Operation::Trail(partner_id, filter, limit) => {
-            Answer::Trail(adapter.audit.entries(partner_id, filter, None, limit).await)
-        }
-    }
-}
-
-impl Answer {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Commit(Ok(_)) => "committed",
-            Self::Commit(Err(CommitError::EmailTaken { .. })) => "taken",
-            Self::Commit(Err(CommitError::Stale)) => "stale",
-            Self::Commit(Err(CommitError::Store(StoreError::Unexpected { .. }))) => "refused",
-            Self::Find(Ok(Some(_))) => "found",
-            Self::Find(Ok(None)) => "missing",
-            Self::List(Ok(_)) => "page",
-            Self::Trail(Ok(_)) => "trail",
-            _ => "failed",
-        }
-    }
 }
 
 /// What happens in one of the worlds. Ids and times are given out in the same order in both, so the times are equal,
@@ -264,7 +226,7 @@ impl World {
             Kind::Trail => {
                 let user_id = (other % 3 == 0).then(|| held().id);
                 let action = (other % 4 == 0).then_some(Action::Updated);
-                Operation::Trail(ours, AuditFilter { user_id, action }, 20)
+                Operation::Trail(ours, AuditFilter { user_id, action }, None, 20)
             }
         }
     }
@@ -324,7 +286,7 @@ impl World {
     fn everything(&self) -> Vec<Operation> {
         let whole = self.partners.into_iter().flat_map(|partner_id| {
             let page = Page::new(100, 0).expect("a page");
-            [Operation::List(partner_id, page), Operation::Trail(partner_id, AuditFilter::default(), 10_000)]
+            [Operation::List(partner_id, page), Operation::Trail(partner_id, AuditFilter::default(), None, 10_000)]
         });
         let users = self.lives.iter().flatten().map(|life| Operation::Find(life[0].partner_id, life[0].id));
         whole.chain(users).collect()

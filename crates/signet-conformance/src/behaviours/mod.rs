@@ -6,6 +6,7 @@ pub mod audit;
 pub mod batches;
 pub mod commits;
 pub mod lists;
+mod operation;
 pub mod partners;
 pub mod races;
 pub mod users;

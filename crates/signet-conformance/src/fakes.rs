@@ -66,6 +66,11 @@ impl SequentialIds {
         Self { seed, next: Arc::new(AtomicU64::new(1)) }
     }
 
+    /// What the sequence was made from.
+    pub(crate) fn seed(&self) -> u32 {
+        self.seed
+    }
+
     /// How each id of the sequence is written begins with this: the seed.
     pub(crate) fn prefix(&self) -> String {
         format!("{:08x}", self.seed)

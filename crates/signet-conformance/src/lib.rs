@@ -46,6 +46,7 @@ pub mod behaviours;
 mod builder;
 mod fakes;
 mod in_memory;
+mod model;
 mod scene;
 mod suite;
 

@@ -70,6 +70,9 @@ macro_rules! suite {
             an_entry_is_read_as_committed
             a_trail_sees_every_acknowledged_change
         );
+        $crate::suite!(@group $make, model:
+            every_answer_is_that_of_a_model
+        );
         $crate::suite!(@group $make, partners:
             a_partner_is_listed_as_inserted
             partners_are_listed_oldest_first
@@ -121,6 +124,7 @@ mod tests {
             include_str!("behaviours/races.rs"),
             include_str!("behaviours/lists.rs"),
             include_str!("behaviours/audit.rs"),
+            include_str!("behaviours/model.rs"),
             include_str!("behaviours/partners.rs"),
             include_str!("behaviours/api_keys.rs"),
         ] {

@@ -7,7 +7,7 @@ use crate::Adapter;
 
 /// What can be asked of a store about users.
 #[derive(Debug, Clone)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Commit(Box<UserChange>),
     Find(PartnerId, UserId),
     List(PartnerId, Page),
@@ -16,14 +16,14 @@ pub(super) enum Operation {
 
 /// What it answers.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Commit(Result<User, CommitError>),
     Find(Result<Option<User>, StoreError>),
     List(Result<UserPage, StoreError>),
     Trail(Result<Vec<AuditEntry>, StoreError>),
 }
 
-pub(super) async fn ask(adapter: &Adapter, operation: Operation) -> Answer {
+pub(crate) async fn ask(adapter: &Adapter, operation: Operation) -> Answer {
     match operation {
         Operation::Commit(change) => Answer::Commit(adapter.users.commit(*change).await),
         Operation::Find(partner_id, user_id) => Answer::Find(adapter.users.find(partner_id, user_id).await),
@@ -36,7 +36,7 @@ pub(super) async fn ask(adapter: &Adapter, operation: Operation) -> Answer {
 
 impl Answer {
     /// A word for it; "failed" for what no store may answer that works.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Commit(Ok(_)) => "committed",
             Self::Commit(Err(CommitError::EmailTaken { .. })) => "taken",

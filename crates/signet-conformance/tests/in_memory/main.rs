@@ -2,6 +2,7 @@
 
 use signet_conformance::{Adapter, InMemoryStore, behaviours, run};
 
+mod loose;
 mod torn;
 
 async fn adapter() -> Adapter {

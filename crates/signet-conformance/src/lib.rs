@@ -45,6 +45,7 @@
 pub mod behaviours;
 mod builder;
 mod fakes;
+mod history;
 mod in_memory;
 mod model;
 mod scene;

@@ -46,6 +46,9 @@ macro_rules! suite {
             updates_made_again_on_fresh_data_all_survive
             a_change_and_its_entry_are_seen_together
         );
+        $crate::suite!(@group $make, at_once:
+            the_trail_tells_how_every_answer_came_about
+        );
         $crate::suite!(@group $make, lists:
             users_are_listed_in_the_order_of_registration
             a_clock_that_goes_backwards_changes_no_order
@@ -124,6 +127,7 @@ mod tests {
             include_str!("behaviours/races.rs"),
             include_str!("behaviours/lists.rs"),
             include_str!("behaviours/audit.rs"),
+            include_str!("behaviours/at_once.rs"),
             include_str!("behaviours/model.rs"),
             include_str!("behaviours/partners.rs"),
             include_str!("behaviours/api_keys.rs"),

@@ -2,6 +2,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a behaviour that does not hold panics: that is what it is for")]
 
 pub mod api_keys;
+pub mod at_once;
 pub mod audit;
 pub mod batches;
 pub mod commits;

@@ -85,3 +85,20 @@ fn a_change_that_came_too_late_differs_from_the_model() {
 fn a_find_of_what_is_past_differs_from_the_model() {
     compare(Flaw::ReadsThePast);
 }
+
+/// Has many use an adapter with that flaw at once.
+fn race(flaw: Flaw) {
+    run("loose", || async { adapter(flaw) }, behaviours::at_once::the_trail_tells_how_every_answer_came_about);
+}
+
+#[test]
+#[should_panic(expected = "at no moment was this true")]
+fn a_change_that_came_too_late_is_not_in_the_trail() {
+    race(Flaw::AcknowledgesStale);
+}
+
+#[test]
+#[should_panic(expected = "at no moment was this true")]
+fn a_find_of_what_is_past_is_not_what_the_trail_tells() {
+    race(Flaw::ReadsThePast);
+}

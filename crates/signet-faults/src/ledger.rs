@@ -233,3 +233,78 @@ impl fmt::Display for Comparison {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use signet_conformance::{Builder, InMemoryStore};
+    use signet_domain::{
+        PartnerId, RequestId, UserChange,
+        ports::{PartnerRepository, UserRepository},
+    };
+
+    use super::*;
+
+    struct Scene {
+        store: InMemoryStore,
+        build: Builder,
+        partner: PartnerId,
+        ledger: Ledger,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let (store, build) = (InMemoryStore::default(), Builder::new(1));
+            let partner = build.partner();
+            let id = partner.id;
+            PartnerRepository::insert(&store, partner).await.expect("a partner");
+            Self { store, build, partner: id, ledger: Ledger::default() }
+        }
+
+        fn registration(&self, address: &str) -> UserChange {
+            self.build.registration(self.partner, address)
+        }
+
+        async fn commit(&self, mut change: UserChange, request_id: &str) -> User {
+            change.audit.request_id = RequestId::parse(request_id).expect("an id");
+            self.store.commit(change).await.expect("committed")
+        }
+
+        fn acknowledge(&self, user: &User, request_id: &str) {
+            self.ledger.acknowledge(request_id, user.id, |_| Expected {
+                version: user.version.number(),
+                ..Expected::registered(user.name.as_str().to_owned(), user.email.as_str().to_owned())
+            });
+        }
+
+        async fn compare(&self) -> Comparison {
+            self.ledger.compare(&Stores::new(self.store.clone())).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_acknowledged_is_there_once_or_it_is_told() {
+        let scene = Scene::new().await;
+        let john = scene.commit(scene.registration("john@example.com"), "one").await;
+        scene.acknowledge(&john, "one");
+        let jack = scene.commit(scene.build.renaming(&john, "Jack"), "two").await;
+        scene.acknowledge(&jack, "two");
+        let exact = Comparison { acknowledged: 2, users: 1, ..Comparison::default() };
+        assert_eq!(scene.compare().await, exact);
+        assert!(exact.is_exact());
+
+        let jill = scene.commit(scene.build.renaming(&jack, "Jill"), "two").await;
+        let doubled = Comparison { doubled: 1, different: 1, ..exact };
+        assert_eq!(scene.compare().await, doubled);
+        scene.acknowledge(&jill, "two");
+        assert_eq!(scene.compare().await, Comparison { different: 0, ..doubled });
+
+        let never = scene.registration("jane@example.com").user;
+        scene.acknowledge(&never, "three");
+        let lost = Comparison { acknowledged: 3, lost: 1, different: 1, ..doubled };
+        assert_eq!(scene.compare().await, lost);
+        scene.commit(scene.registration("joe@example.com"), "four").await;
+        let unasked = Comparison { unasked: 1, different: 2, users: 2, ..lost };
+        assert_eq!(scene.compare().await, unasked);
+        assert!(!unasked.is_exact());
+    }
+}

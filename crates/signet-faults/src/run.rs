@@ -52,6 +52,13 @@ impl Run {
         }
     }
 
+    /// A limit in time. A smoke runs beside many other tests, on a program that is not optimised: there, anything within
+    /// a minute will do.
+    #[must_use]
+    pub fn unless_smoke(&self, limit: Duration) -> Duration {
+        self.choose(Duration::from_mins(1), limit, limit)
+    }
+
     /// Randomness of its own for whatever has that name, the same in every run with the same seed.
     #[must_use]
     pub fn random(&self, name: &str) -> StdRng {

@@ -34,7 +34,7 @@ impl Stores {
         }
     }
 
-    fn new(store: impl UserRepository + AuditTrail + PartnerRepository + 'static) -> Self {
+    pub(crate) fn new(store: impl UserRepository + AuditTrail + PartnerRepository + 'static) -> Self {
         let store = Arc::new(store);
         Self { users: store.clone(), audit: store.clone(), partners: store }
     }

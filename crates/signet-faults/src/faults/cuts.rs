@@ -11,9 +11,7 @@ use tokio::time::Instant;
 use crate::{Client, Comparison, Cut, Direction, Expected, Findings, Ledger, Proxy, Reply, Run, Service, Times};
 
 /// For how long a registration is asked for again.
-const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-/// The service promises an answer within two seconds, and this is a busy machine.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
+const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 
 /// How the registration meets the cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +86,8 @@ pub(super) async fn of_a_registration(run: &Run) -> Findings {
     findings
         .promise(all.cut >= cases.len(), format!("each case cuts a connection, not {} of {}", all.cut, cases.len()));
     let slowest = all.times.max();
-    findings
-        .promise(slowest <= ANSWERED_WITHIN, format!("an answer within {ANSWERED_WITHIN:?}, not after {slowest:?}"));
+    let limit = run.unless_smoke(Duration::from_secs(4));
+    findings.promise(slowest <= limit, format!("an answer within {limit:?}, not after {slowest:?}"));
 
     let mut compared = Comparison::default();
     for lane in &mut lanes {

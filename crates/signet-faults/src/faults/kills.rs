@@ -9,8 +9,6 @@ use crate::{Findings, Ledger, Run, Service, Times, Writers, run::mix};
 
 const MOST_WRITERS: usize = 64;
 const FEWEST_WRITERS: usize = 8;
-/// A server that was killed is back within this time; Postgres has its log to replay.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Victim {
@@ -88,6 +86,7 @@ async fn kill(
     for complaint in ledger.complaints() {
         findings.promise(false, complaint);
     }
-    findings.promise(back.max() <= BACK_WITHIN, format!("ready {BACK_WITHIN:?} after a kill, not {:?}", back.max()));
+    let limit = run.unless_smoke(Duration::from_secs(2));
+    findings.promise(back.max() <= limit, format!("ready {limit:?} after a kill, not {:?}", back.max()));
     findings
 }

@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod database;
 mod demo;
+mod faults;
 mod life;
 mod log;
 mod program;

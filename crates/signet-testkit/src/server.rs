@@ -72,11 +72,8 @@ impl PostgresServer {
             panic!("no PostgreSQL 14 or later found: {}, {what_to_do}", binaries::INSTALL);
         });
         let user = binaries::unprivileged_user();
-        let directory = tempfile::Builder::new().prefix("signet-pg-").tempdir().expect("a temporary directory").keep();
-        if let Some((uid, gid)) = user {
-            chown(&directory, Some(uid), Some(gid)).expect("root may give its directory away");
-        }
-        initialize(&binaries, &directory, user);
+        let directory = new_directory(user);
+        run(&binaries.join("initdb"), user, &directory, &INITDB);
         let mut settings = options.settings.clone();
         if !options.durable {
             settings.extend(["fsync=off", "full_page_writes=off"].map(str::to_owned));
@@ -88,6 +85,24 @@ impl PostgresServer {
         let server = Self { directory, binaries, user, port: free_port(), settings, log, running: Mutex::new(None) };
         server.start();
         server
+    }
+
+    /// Makes a copy of it, and starts that with the same settings as a hot standby that streams what this server does.
+    /// `name` is what `synchronous_standby_names` calls it by.
+    ///
+    /// # Panics
+    /// Where the server cannot be copied, or the standby does not start.
+    #[must_use]
+    pub fn start_standby(&self, name: &str) -> Self {
+        let directory = new_directory(self.user);
+        let place = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
+        let copy = ["-D", "data", "-d", &place, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
+        run(&self.program("pg_basebackup"), self.user, &directory, &copy);
+        let (binaries, settings) = (self.binaries.clone(), self.settings.clone());
+        let (port, log, running) = (free_port(), Lines::default(), Mutex::new(None));
+        let standby = Self { directory, binaries, user: self.user, port, settings, log, running };
+        standby.start();
+        standby
     }
 
     /// Starts it again on the same port, after [`stop`](Self::stop) or [`kill`](Self::kill); returns once it accepts
@@ -104,7 +119,7 @@ impl PostgresServer {
             let supervisor = Supervisor::start(&program, &self.arguments(), &self.directory, self.user, &self.log);
             let ready = self.log.wait_for(start, |line| match line {
                 Lines::END => Some(false),
-                line => line.contains("database system is ready to accept connections").then_some(true),
+                line => line.contains("database system is ready to accept").then_some(true),
             });
             if ready {
                 *running = Some(supervisor);
@@ -153,7 +168,19 @@ impl PostgresServer {
         self.port
     }
 
-    /// The directory of its Unix socket.
+    /// One of the programs that came with it, such as `pg_amcheck`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        let path = self.binaries.join(name);
+        if path.is_file() {
+            return path;
+        }
+        // Where its folder has links to some of them, the others are where those lead to.
+        let server = fs::canonicalize(self.binaries.join("postgres")).unwrap_or_default();
+        server.with_file_name(name)
+    }
+
+    /// The directory of its Unix socket; its data is in `data` there.
     #[must_use]
     pub fn socket_directory(&self) -> &Path {
         &self.directory
@@ -235,18 +262,27 @@ impl Drop for PostgresServer {
     }
 }
 
-fn initialize(binaries: &Path, directory: &Path, user: Option<(u32, u32)>) {
+const INITDB: [&str; 7] =
+    ["-D", "data", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
+
+fn new_directory(user: Option<(u32, u32)>) -> PathBuf {
+    let directory = tempfile::Builder::new().prefix("signet-pg-").tempdir().expect("a temporary directory").keep();
+    if let Some((uid, gid)) = user {
+        chown(&directory, Some(uid), Some(gid)).expect("root may give its directory away");
+    }
+    directory
+}
+
+fn run(program: &Path, user: Option<(u32, u32)>, directory: &Path, arguments: &[&str]) {
     use std::os::unix::process::CommandExt;
 
-    let mut command = Command::new(binaries.join("initdb"));
-    command.arg("-D").arg(directory.join("data"));
-    command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
-    command.current_dir(directory);
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(directory);
     if let Some((uid, gid)) = user {
         command.uid(uid).gid(gid);
     }
-    let output = command.output().expect("initdb starts");
-    assert!(output.status.success(), "initdb failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{} failed:\n{}", program.display(), String::from_utf8_lossy(&output.stderr));
 }
 
 /// Writes the certificate where the server finds it and returns the settings that tell it so.

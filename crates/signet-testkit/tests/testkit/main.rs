@@ -33,6 +33,25 @@ mod own_server {
         assert_eq!(database.query("SELECT n FROM t"), "7");
     }
 
+    #[test]
+    fn a_standby_follows_and_takes_over() {
+        let primary = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
+        let database = TestDatabase::create_on(&primary);
+        let standby = primary.start_standby("spare");
+        database.execute("ALTER SYSTEM SET synchronous_standby_names = 'spare'");
+        database.execute("SELECT pg_reload_conf()");
+        while database.query("SELECT sync_state FROM pg_stat_replication") != "sync" {}
+        database.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7)");
+        primary.kill();
+        let program = primary.program("psql");
+        let psql = |sql: &str| {
+            let output = Command::new(&program).args(["-XqtAc", sql]).arg(standby.url(database.name())).output();
+            String::from_utf8_lossy(&output.expect("psql").stdout).trim().to_owned()
+        };
+        assert_eq!(psql("SELECT pg_promote()"), "t");
+        assert_eq!(psql("INSERT INTO t VALUES (8) RETURNING (SELECT n FROM t)"), "7");
+    }
+
     /// Runs this test binary again as the process that is killed.
     #[test]
     fn the_server_dies_with_the_process_that_started_it() {

@@ -1,6 +1,7 @@
 //! The scenarios, one kind of fault a file.
 
 mod cuts;
+mod failover;
 mod kills;
 mod outages;
 
@@ -23,4 +24,6 @@ pub const ALL: &[Scenario] = scenarios![
     ("outage-frozen", "PostgreSQL stopped in its tracks", outages::frozen),
     ("outage-black-hole", "nothing passes between server and PostgreSQL", outages::black_hole),
     ("outage-exhausted", "all connections of PostgreSQL taken", outages::exhausted),
+    ("failover-killed", "the primary killed (`kill -9`), its standby promoted", failover::killed),
+    ("failover-demoted", "the primary made read-only under live sessions, its standby promoted", failover::demoted),
 ];

@@ -1,0 +1,137 @@
+//! The primary is lost, or made read-only, and a synchronous standby takes over.
+
+use std::time::{Duration, Instant};
+
+use diesel::{
+    Connection, PgConnection, QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::BigInt,
+};
+use rand::RngExt;
+use signet_testkit::{PostgresServer, ServerOptions, TestDatabase};
+use tokio::time::sleep;
+
+use crate::{Findings, Ledger, Run, Service, Times, Writers, run::mix};
+
+const WRITERS: usize = 32;
+/// How soon after the promotion writes go on.
+const GOES_ON_WITHIN: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Loss {
+    /// `kill -9` of all its processes.
+    Killed,
+    /// It stays, with its sessions, and takes no more writes.
+    Demoted,
+}
+
+pub(super) async fn killed(run: &Run) -> Findings {
+    fail_over(run, Loss::Killed, run.choose(1, 2, 10)).await
+}
+
+pub(super) async fn demoted(run: &Run) -> Findings {
+    fail_over(run, Loss::Demoted, run.choose(1, 2, 10)).await
+}
+
+async fn fail_over(run: &Run, loss: Loss, times: usize) -> Findings {
+    let mut findings = Findings::default();
+    let (mut first, mut all) = (Times::default(), Times::default());
+    for number in 0..times {
+        let (first_after, all_after) = once(run, loss, number, &mut findings).await;
+        first.add(first_after);
+        all.add(all_after);
+    }
+    findings.did(format!("{times} × with {WRITERS} writers and synchronous replication"));
+    findings.measured(format!(
+        "the first write {:.2} s after the promotion at most, {WRITERS} after {:.2} s",
+        first.max().as_secs_f64(),
+        all.max().as_secs_f64()
+    ));
+    let slowest = all.max();
+    findings.promise(slowest <= GOES_ON_WITHIN, format!("writes within {GOES_ON_WITHIN:?}, not {slowest:?}"));
+    findings
+}
+
+/// How long after the promotion the first write was acknowledged, and how long as many as there are writers.
+async fn once(run: &Run, loss: Loss, number: usize, findings: &mut Findings) -> (Duration, Duration) {
+    let mut random = run.random(&format!("failover {number}"));
+    let primary = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
+    let database = TestDatabase::create_on(&primary);
+    let standby = primary.start_standby("standby");
+    let mut order = session(&primary);
+    // From here on a commit is acknowledged once the standby has it on its disk.
+    execute(&mut order, "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+    execute(&mut order, "SELECT pg_reload_conf()");
+    becomes(&mut order, 1, "SELECT count(*) AS number FROM pg_stat_replication WHERE sync_state = 'sync'").await;
+
+    let hosts = format!("127.0.0.1:{},127.0.0.1:{}", primary.port(), standby.port());
+    let url = format!("postgres://postgres@{hosts}/{}?sslmode=disable", database.name());
+    let mut service = Service::new(run, &url);
+    service.start().await;
+    let endpoint = service.endpoint(&service.partner("Acme").key);
+    let ledger = Ledger::default();
+    let writers = Writers::start(WRITERS, &[endpoint], &ledger, mix(run.seed, number)).await;
+    ledger.reached(run.choose(100, 500, 1_000)).await;
+    sleep(Duration::from_millis(random.random_range(0..50))).await;
+
+    match loss {
+        Loss::Killed => {
+            primary.kill();
+            sleep(Duration::from_millis(random.random_range(0..2_000))).await;
+        }
+        Loss::Demoted => {
+            execute(&mut order, "ALTER SYSTEM SET default_transaction_read_only = on");
+            execute(&mut order, "SELECT pg_reload_conf()");
+            // What is being written must reach the standby before that goes its own way.
+            let writing = "SELECT count(*) AS number FROM pg_stat_activity WHERE backend_xid IS NOT NULL";
+            sleep(Duration::from_millis(200)).await;
+            becomes(&mut order, 0, writing).await;
+        }
+    }
+    execute(&mut session(&standby), "SELECT pg_promote()");
+    let (promoted, before) = (Instant::now(), ledger.acknowledged());
+    ledger.reached(before + 1).await;
+    let first = promoted.elapsed();
+    ledger.reached(before + WRITERS).await;
+    let all = promoted.elapsed();
+    ledger.reached(before + run.choose(100, 500, 1_000)).await;
+    writers.stop().await;
+    findings.promise(service.is_running(), "the service goes on running");
+    service.stop();
+
+    let compared = ledger.compare(&service.stores()).await;
+    let traffic = ledger.traffic();
+    findings.measured(format!("{} answers, {} of them 503", traffic.answers.len(), traffic.unavailable));
+    findings.lost(compared.to_string());
+    findings.promise(compared.is_exact(), compared.to_string());
+    for complaint in ledger.complaints() {
+        findings.promise(false, complaint);
+    }
+    (first, all)
+}
+
+fn session(server: &PostgresServer) -> PgConnection {
+    PgConnection::establish(&server.url("postgres")).expect("a session")
+}
+
+fn execute(session: &mut PgConnection, sql: &str) {
+    session.batch_execute(sql).expect(sql);
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// Waits until the statement counts so many.
+async fn becomes(session: &mut PgConnection, wanted: i64, sql: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found: Count = sql_query(sql).get_result(session).expect(sql);
+        if found.number == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{sql}: still {}", found.number);
+        sleep(Duration::from_millis(10)).await;
+    }
+}

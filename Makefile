@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick bench-growth faults faults-long toolchain postgres browser
+.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick bench-growth faults faults-long toolchain postgres fault-tools browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
@@ -60,11 +60,11 @@ bench-growth: toolchain ## get-user among 10,000 users and among 10,000,000
 	cargo build --release --locked --bin signet
 	python3 crates/signet-server/bench/bench.py --growth
 
-faults: toolchain postgres ## Break the service on purpose and compare what it keeps with what it promises; 15 minutes
+faults: toolchain postgres fault-tools ## Break the service on purpose and compare what it keeps with what it promises; 15 minutes
 	cargo build --release --locked --bin signet --bin signet-faults
 	./target/release/signet-faults $(ARGS)
 
-faults-long: toolchain postgres ## The same with the full counts; takes hours
+faults-long: toolchain postgres fault-tools ## The same with the full counts; takes hours
 	cargo build --release --locked --bin signet --bin signet-faults
 	./target/release/signet-faults --long $(ARGS)
 
@@ -77,6 +77,9 @@ toolchain:
 
 postgres:
 	@.ci/need-postgres
+
+fault-tools:
+	@.ci/need-fault-tools
 
 browser:
 	@.ci/need-browser

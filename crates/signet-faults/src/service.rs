@@ -112,9 +112,19 @@ impl Service {
     /// Where a command fails.
     #[must_use]
     pub fn partner(&self, name: &str) -> Partner {
+        self.partner_with(name, &[])
+    }
+
+    /// The same with more options for the commands.
+    ///
+    /// # Panics
+    /// Where a command fails.
+    #[must_use]
+    pub fn partner_with(&self, name: &str, options: &[&str]) -> Partner {
         let text = |value: &Value, name: &str| value[name].as_str().expect(name).to_owned();
-        let id = text(&self.command(&["partner", "create", "--name", name]), "partnerId");
-        let key = self.command(&["key", "create", "--name", "Backend", "--partner", &id]);
+        let id = text(&self.command(&[&["partner", "create", "--name", name], options].concat()), "partnerId");
+        let key = ["key", "create", "--name", "Backend", "--partner", &id];
+        let key = self.command(&[&key[..], options].concat());
         Partner { key_id: text(&key, "keyId"), key: text(&key, "apiKey"), id }
     }
 

@@ -4,6 +4,7 @@ mod cuts;
 mod failover;
 mod kills;
 mod outages;
+mod pooler;
 
 use crate::Scenario;
 
@@ -26,4 +27,5 @@ pub const ALL: &[Scenario] = scenarios![
     ("outage-exhausted", "all connections of PostgreSQL taken", outages::exhausted),
     ("failover-killed", "the primary killed (`kill -9`), its standby promoted", failover::killed),
     ("failover-demoted", "the primary made read-only under live sessions, its standby promoted", failover::demoted),
+    ("pooler", "PgBouncer in transaction mode before PostgreSQL, and kills", pooler::in_transaction_mode),
 ];

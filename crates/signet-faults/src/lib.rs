@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod client;
+mod disk;
 pub mod faults;
 mod ledger;
 mod load;

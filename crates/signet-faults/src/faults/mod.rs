@@ -2,6 +2,7 @@
 
 mod cuts;
 mod failover;
+mod full;
 mod kills;
 mod outages;
 mod pooler;
@@ -28,4 +29,7 @@ pub const ALL: &[Scenario] = scenarios![
     ("failover-killed", "the primary killed (`kill -9`), its standby promoted", failover::killed),
     ("failover-demoted", "the primary made read-only under live sessions, its standby promoted", failover::demoted),
     ("pooler", "PgBouncer in transaction mode before PostgreSQL, and kills", pooler::in_transaction_mode),
+    ("full-sqlite", "the disk full, on SQLite", full::under_sqlite),
+    ("full-postgres", "the disk of PostgreSQL's tables full", full::under_tables),
+    ("full-postgres-log", "the disk of PostgreSQL's log full", full::under_the_log),
 ];

@@ -1,6 +1,7 @@
 //! The scenarios, one kind of fault a file.
 
 mod cuts;
+mod disk_errors;
 mod failover;
 mod full;
 mod kills;
@@ -32,4 +33,6 @@ pub const ALL: &[Scenario] = scenarios![
     ("full-sqlite", "the disk full, on SQLite", full::under_sqlite),
     ("full-postgres", "the disk of PostgreSQL's tables full", full::under_tables),
     ("full-postgres-log", "the disk of PostgreSQL's log full", full::under_the_log),
+    ("errors-sqlite", "EIO and ENOSPC on a write or sync of the server, on SQLite", disk_errors::on_sqlite),
+    ("errors-postgres", "EIO and ENOSPC on a write or sync of PostgreSQL", disk_errors::on_postgres),
 ];

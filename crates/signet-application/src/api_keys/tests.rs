@@ -159,6 +159,20 @@ async fn a_remembered_key_expires_on_time() {
 }
 
 #[tokio::test]
+async fn an_expired_key_stays_so_when_the_clock_goes_back() {
+    let (clock, memory) = (Hands::at(HOUR - 1), Arc::<VerifiedKeys>::default());
+    let keys = store(ApiKey { expires_at: Some(at(HOUR)), ..key() }, false, 2);
+    let verify = VerifyApiKey::new(Arc::new(keys), Arc::new(hasher()), clock.clone(), Arc::clone(&memory));
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    clock.set(HOUR);
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
+    clock.set(HOUR - 1);
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
+    memory.age();
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
+}
+
+#[tokio::test]
 async fn a_key_that_does_not_exist_is_not_revoked() {
     let mut keys = MockApiKeyRepository::new();
     keys.expect_revoke().with(eq(key_id()), eq(at(7))).once().returning(|_, _| Ok(None));

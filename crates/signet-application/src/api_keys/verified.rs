@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -29,6 +29,8 @@ pub struct VerifiedKeys {
     revoked: Cache<ApiKeyId, ()>,
     /// Spares the hot path the look into `revoked` for as long as that is empty.
     any_revoked: AtomicBool,
+    /// In milliseconds of Unix time.
+    latest: AtomicI64,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -119,6 +121,12 @@ impl VerifiedKeys {
         self.any_revoked.store(true, Ordering::Release);
     }
 
+    /// The latest time that it was told, `now` included.
+    pub(super) fn latest(&self, now: Timestamp) -> Timestamp {
+        let before = self.latest.fetch_max(now.unix_millis(), Ordering::Relaxed);
+        if before > now.unix_millis() { Timestamp::from_unix_millis(before).unwrap_or(now) } else { now }
+    }
+
     fn unless_revoked(&self, found: Verified) -> Result<Verified, VerifyError> {
         if self.any_revoked.load(Ordering::Acquire) && self.revoked.contains_key(&found.caller.key_id) {
             return Err(VerifyError::Revoked);
@@ -139,6 +147,7 @@ impl Default for VerifiedKeys {
                 .time_to_live(Self::MAX_AGE * 4)
                 .build(),
             any_revoked: AtomicBool::new(false),
+            latest: AtomicI64::new(i64::MIN),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }

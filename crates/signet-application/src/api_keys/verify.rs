@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Instant};
 
 use signet_domain::{
-    ApiKeyToken,
+    ApiKeyToken, Timestamp,
     ports::{ApiKeyRepository, Clock, HashError, SecretHasher, StoreError},
 };
 
@@ -66,7 +66,7 @@ impl VerifyApiKey {
             let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
             self.verified.insert_with(digest, self.verify(digest, token)).await?
         };
-        if found.expires_at.is_some_and(|expiry| expiry <= self.clock.now()) {
+        if found.expires_at.is_some_and(|expiry| expiry <= self.now()) {
             return Err(VerifyError::Expired);
         }
         Ok(found.caller)
@@ -86,7 +86,9 @@ impl VerifyApiKey {
             }
             self.verified.prove(digest, key.secret_hash.clone()).await;
         }
-        match KeyState::of(&key, self.clock.now()) {
+        // Only a key that expires depends on the time, and moves on the latest one.
+        let now = if key.expires_at.is_some() { self.now() } else { self.clock.now() };
+        match KeyState::of(&key, now) {
             KeyState::Revoked => return Err(VerifyError::Revoked),
             KeyState::Expired => return Err(VerifyError::Expired),
             KeyState::Active if record.partner_disabled => return Err(VerifyError::PartnerDisabled),
@@ -94,5 +96,10 @@ impl VerifyApiKey {
         }
         let caller = Caller { partner_id: key.partner_id, key_id: key.id, key_name: key.name, scope: key.scope };
         Ok(Verified { caller: Arc::new(caller), expires_at: key.expires_at, read_at })
+    }
+
+    /// The latest time at which the end of a key was looked at: a clock that goes backwards revives no key.
+    fn now(&self) -> Timestamp {
+        self.verified.latest(self.clock.now())
     }
 }

@@ -1,5 +1,6 @@
 //! The scenarios, one kind of fault a file.
 
+mod clock;
 mod cuts;
 mod disk_errors;
 mod failover;
@@ -35,4 +36,6 @@ pub const ALL: &[Scenario] = scenarios![
     ("full-postgres-log", "the disk of PostgreSQL's log full", full::under_the_log),
     ("errors-sqlite", "EIO and ENOSPC on a write or sync of the server, on SQLite", disk_errors::on_sqlite),
     ("errors-postgres", "EIO and ENOSPC on a write or sync of PostgreSQL", disk_errors::on_postgres),
+    ("clock-sqlite", "the clock ±1 h and ±400 days, backwards in mid-run, on SQLite", clock::on_sqlite),
+    ("clock-postgres", "the same on PostgreSQL", clock::on_postgres),
 ];

@@ -14,6 +14,8 @@ use crate::{Findings, Ledger, Run, Service, Times, Writers, run::mix};
 const WRITERS: usize = 32;
 /// How soon after the promotion writes go on.
 const GOES_ON_WITHIN: Duration = Duration::from_secs(5);
+/// How long the standby may keep all writes waiting: longer than any time-out of the service and of its sessions.
+const FROZEN: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -75,7 +77,13 @@ async fn once(run: &Run, loss: Loss, number: usize, findings: &mut Findings) -> 
 
     match loss {
         Loss::Killed => {
+            if number % 2 == 1 {
+                // What is written now waits for the standby, and must not be acknowledged without it when time is out.
+                standby.freeze();
+                sleep(FROZEN).await;
+            }
             primary.kill();
+            standby.thaw();
             sleep(Duration::from_millis(random.random_range(0..2_000))).await;
         }
         Loss::Demoted => {

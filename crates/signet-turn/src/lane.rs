@@ -12,6 +12,7 @@ use crate::{
     Limits, Operation, Refused,
     bell::Bell,
     fair::Shares,
+    pace::Pace,
     postbox::Postbox,
     threads::{Threads, Waiting, Work},
 };
@@ -29,6 +30,7 @@ struct Queue<R, O: Operation<R>> {
 struct State<R, O: Operation<R>> {
     waiting: Shares<O::Owner, Member<R, O>>,
     enlisted: Enlisted,
+    pace: Pace,
 }
 
 /// Whether the threads know that something waits here.
@@ -57,7 +59,7 @@ struct Member<R, O: Operation<R>> {
 
 impl<R: 'static, O: Operation<R>> Lane<R, O> {
     pub(crate) fn new(threads: &Arc<Threads<R>>) -> Self {
-        let state = State { waiting: Shares::new(), enlisted: Enlisted::No };
+        let state = State { waiting: Shares::new(), enlisted: Enlisted::No, pace: Pace::default() };
         let queue = Queue { state: Mutex::new(state) };
         Self { queue: Arc::new(queue), threads: Arc::clone(threads) }
     }
@@ -92,9 +94,12 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
     }
 
     fn push(&self, member: Member<R, O>, worker: ThreadId) -> Result<Next, Refused> {
-        let Limits { queue: limit, .. } = self.threads.limits();
+        let Limits { threads, queue, deadline } = self.threads.limits();
         let owner = member.operation.owner();
         let mut state = self.queue.lock();
+        // Whoever would wait for longer is better told at once than at its deadline; and where those are taken first
+        // whose deadline is next, all answers come too late.
+        let limit = state.pace.within(deadline / 2, threads * O::MAX_BATCH, queue);
         if is_full(&state.waiting, &owner, limit) {
             // While the threads are stuck, nobody takes out those whose callers have given up.
             let now = Instant::now();
@@ -138,6 +143,9 @@ impl<R, O: Operation<R>> Waiting<R> for Queue<R, O> {
         let mut state = self.lock();
         let batch = state.waiting.take(O::MAX_BATCH);
         let more = state.waiting.len() > 0;
+        let now = Instant::now();
+        let wanted = batch.iter().filter(|member| member.is_wanted(now)).count();
+        state.pace.note(now, wanted, more);
         state.enlisted = if more { Enlisted::Rung } else { Enlisted::No };
         (Box::new(move |resource| answer(batch, resource)), more)
     }

@@ -46,6 +46,7 @@ mod bell;
 mod fair;
 mod job;
 mod lane;
+mod pace;
 mod postbox;
 mod threads;
 
@@ -65,6 +66,8 @@ pub struct Limits {
     /// How many threads work.
     pub threads: usize,
     /// How many operations may wait in each lane; one more is refused at once. One owner may take half of the places.
+    /// There are fewer places where the threads are slow: as many as they empty within half of the deadline, or take
+    /// next.
     pub queue: usize,
     /// How long a caller waits for its answer, the time in the queue included.
     pub deadline: Duration,

@@ -336,3 +336,50 @@ async fn the_threads_end_with_their_last_handle() {
     drop(Turn::start("test", limits, resource).expect("threads"));
     assert!(told.recv().is_ok());
 }
+
+/// Takes 5 ms for up to four at once.
+struct Slow;
+
+impl Operation<()> for Slow {
+    type Answer = ();
+    type Owner = ();
+
+    const MAX_BATCH: usize = 4;
+
+    fn owner(&self) {}
+
+    fn answer(batch: &[&Self], (): &()) -> Option<Vec<()>> {
+        work();
+        Some(vec![(); batch.len()])
+    }
+
+    fn answer_alone(&self, (): &()) {
+        work();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the slowness is what is tested")]
+fn work() {
+    std::thread::sleep(Duration::from_millis(5));
+}
+
+/// Else the queue grows longer than the deadline, and the thread works for those alone who are about to give up.
+#[tokio::test]
+async fn ten_times_too_much_is_refused_at_once_and_what_is_taken_is_answered_in_time() {
+    let limits = Limits { threads: 1, queue: 10_000, deadline: Duration::from_secs(1) };
+    let lane = Turn::start("test", limits, ()).expect("threads").lane::<Slow>();
+    let mut calls = tokio::task::JoinSet::new();
+    let mut ticks = tokio::time::interval(Duration::from_millis(5));
+    for _ in 0..400 {
+        ticks.tick().await;
+        for _ in 0..40 {
+            let lane = lane.clone();
+            calls.spawn(async move { lane.call(Slow).await });
+        }
+    }
+    let answers = calls.join_all().await;
+    let count = |of: Result<(), Refused>| answers.iter().filter(|answer| **answer == of).count();
+    let (done, refused) = (count(Ok(())), count(Err(Refused::Overloaded)));
+    let expired = count(Err(Refused::DeadlineExceeded));
+    assert!(refused > done && expired * 20 < done, "{done} done, {refused} refused, {expired} expired");
+}

@@ -166,6 +166,7 @@ impl Connection {
         let mut stalled = *self.stalled.get_or_insert(Stalled { since: Instant::now(), taken: 0 });
         if self.alarm.is_past(stalled.since + self.limits.write_stall, context) {
             if stalled.taken < LEAST_TAKEN {
+                self.stream.give_up();
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
             // It is slow, and it reads.
@@ -272,6 +273,17 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream),
             Self::Tls(stream) => Pin::new(&mut **stream),
         }
+    }
+
+    /// Has the kernel throw away what it still holds for the client, when the stream is closed, and not offer it for
+    /// minutes.
+    fn give_up(&self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // One that is closed already holds nothing.
+        drop(stream.set_zero_linger());
     }
 
     pub(super) fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Unpin)> {

@@ -44,6 +44,11 @@ use crate::{Api, Metrics, Options, Shared, app};
 /// How long the threads of a server may take to hear of what one of them was told.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How much of an answer the kernel takes beyond what it has sent. Else it takes megabytes for a client that does not
+/// read, which would then pass for an idle one.
+#[cfg(target_os = "linux")]
+const MOST_UNSENT: u32 = 64 * 1024;
+
 /// What a client may take, and how many may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -64,13 +69,13 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 5 s for a handshake or a head, 15 s for a request, 10 s for a client that does not read, 60 s of idleness, 10,000
+    /// 5 s for a handshake or a head, 12 s for a request, 10 s for a client that does not read, 60 s of idleness, 10,000
     /// connections, a worker for each core.
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(5),
             head: Duration::from_secs(5),
-            request: Duration::from_secs(15),
+            request: Duration::from_secs(12),
             write_stall: Duration::from_secs(10),
             idle: Duration::from_mins(1),
             connections: 10_000,
@@ -146,6 +151,8 @@ async fn open(
 ) -> io::Result<(Connection, Option<SocketAddr>)> {
     let peer = stream.peer_addr().ok();
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT)?;
     let stream = match tls {
         None => Stream::Plain(stream),
         Some(config) => {

@@ -76,6 +76,17 @@ async fn a_client_that_does_not_read_is_closed() {
     tokio::time::timeout(LONG, sent).await.expect("closed");
 }
 
+/// The kernel would take all of it, and the client would pass for an idle one.
+#[cfg(target_os = "linux")]
+#[actix_web::test]
+async fn a_client_that_does_not_read_a_single_large_answer_is_closed_and_the_rest_thrown_away() {
+    let server = Server::start(Limits { write_stall: SHORT, ..patient() }).await;
+    let mut client = server.connect().await;
+    client.send(&server.get("/docs/swagger-ui-bundle.js")).await;
+    let reset = client.0.ready(tokio::io::Interest::ERROR);
+    tokio::time::timeout(LONG, reset).await.expect("it is reset").expect("a socket");
+}
+
 #[actix_web::test]
 async fn a_client_that_reads_slowly_gets_all_of_it() {
     // More than all buffers between the two can hold.

@@ -8,6 +8,8 @@
 //! compares it with the database at the end.
 #![deny(missing_docs)]
 
+mod balancer;
+mod certificates;
 mod client;
 mod disk;
 pub mod faults;

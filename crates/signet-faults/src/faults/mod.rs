@@ -8,6 +8,7 @@ mod full;
 mod kills;
 mod outages;
 mod pooler;
+mod terminations;
 
 use crate::Scenario;
 
@@ -38,4 +39,6 @@ pub const ALL: &[Scenario] = scenarios![
     ("errors-postgres", "EIO and ENOSPC on a write or sync of PostgreSQL", disk_errors::on_postgres),
     ("clock-sqlite", "the clock ±1 h and ±400 days, backwards in mid-run, on SQLite", clock::on_sqlite),
     ("clock-postgres", "the same on PostgreSQL", clock::on_postgres),
+    ("sigterm", "SIGTERM under load", terminations::under_load),
+    ("rolling", "two instances replaced one after the other behind a balancer", terminations::rolling),
 ];

@@ -133,6 +133,11 @@ impl Client {
         Ok(Reply { status, headers, body, took })
     }
 
+    /// Asks with that key from now on.
+    pub(crate) fn use_key(&mut self, key: String) {
+        self.endpoint.key = key;
+    }
+
     /// Closes the connection, if there is one.
     pub fn disconnect(&mut self) {
         self.connection = None;

@@ -16,6 +16,7 @@ pub mod faults;
 mod ledger;
 mod load;
 mod measure;
+mod open_loop;
 mod proxy;
 mod report;
 mod run;

@@ -163,7 +163,7 @@ impl Caller {
     }
 }
 
-fn outcome(answer: &Result<Reply, NoReply>) -> Outcome {
+pub(crate) fn outcome(answer: &Result<Reply, NoReply>) -> Outcome {
     match answer {
         Ok(reply) if reply.status < 300 => Outcome::Done,
         Ok(reply) if reply.is_unavailable() => Outcome::Unavailable,

@@ -8,6 +8,7 @@ mod full;
 mod kills;
 mod outages;
 mod pooler;
+mod slow;
 mod terminations;
 
 use crate::Scenario;
@@ -41,4 +42,5 @@ pub const ALL: &[Scenario] = scenarios![
     ("clock-postgres", "the same on PostgreSQL", clock::on_postgres),
     ("sigterm", "SIGTERM under load", terminations::under_load),
     ("rolling", "two instances replaced one after the other behind a balancer", terminations::rolling),
+    ("slow-clients", "5,000 clients that write and read slowly", slow::clients),
 ];

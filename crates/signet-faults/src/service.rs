@@ -257,6 +257,15 @@ impl Service {
         kill_process(pid(self.running()), signal).expect("it runs");
     }
 
+    /// The id of the process.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// What the process holds at this moment.
     ///
     /// # Panics

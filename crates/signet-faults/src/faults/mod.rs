@@ -1,6 +1,7 @@
 //! The scenarios, one kind of fault a file.
 
 mod clock;
+mod bad_keys;
 mod cuts;
 mod disk_errors;
 mod failover;
@@ -43,4 +44,5 @@ pub const ALL: &[Scenario] = scenarios![
     ("sigterm", "SIGTERM under load", terminations::under_load),
     ("rolling", "two instances replaced one after the other behind a balancer", terminations::rolling),
     ("slow-clients", "5,000 clients that write and read slowly", slow::clients),
+    ("bad-keys", "1,000 wrong secrets a second", bad_keys::flood),
 ];

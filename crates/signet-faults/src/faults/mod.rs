@@ -9,6 +9,7 @@ mod full;
 mod kills;
 mod outages;
 mod pooler;
+mod overload;
 mod slow;
 mod terminations;
 
@@ -45,4 +46,6 @@ pub const ALL: &[Scenario] = scenarios![
     ("rolling", "two instances replaced one after the other behind a balancer", terminations::rolling),
     ("slow-clients", "5,000 clients that write and read slowly", slow::clients),
     ("bad-keys", "1,000 wrong secrets a second", bad_keys::flood),
+    ("overload", "2, 5 and 10 times the load it can carry, open loop", overload::by_all),
+    ("noisy-partner", "one partner at 10 times of what it may", overload::by_one),
 ];

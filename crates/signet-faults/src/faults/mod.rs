@@ -2,6 +2,7 @@
 
 mod clock;
 mod bad_keys;
+mod certificate;
 mod cuts;
 mod disk_errors;
 mod failover;
@@ -48,4 +49,6 @@ pub const ALL: &[Scenario] = scenarios![
     ("bad-keys", "1,000 wrong secrets a second", bad_keys::flood),
     ("overload", "2, 5 and 10 times the load it can carry, open loop", overload::by_all),
     ("noisy-partner", "one partner at 10 times of what it may", overload::by_one),
+    ("certificate", "the certificate replaced under load", certificate::replaced),
+    ("tls-scan", "a scan of the TLS listener", certificate::scanned),
 ];

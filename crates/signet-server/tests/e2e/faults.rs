@@ -15,6 +15,21 @@ fn a_kill_of_the_server_on_sqlite_loses_nothing() {
     holds("kill-sqlite");
 }
 
+#[test]
+fn a_stop_under_load_leaves_no_request_unanswered() {
+    holds("sigterm");
+}
+
+#[test]
+fn instances_are_replaced_without_a_failed_request() {
+    holds("rolling");
+}
+
+#[test]
+fn another_certificate_costs_no_request() {
+    holds("certificate");
+}
+
 mod own_server {
     use super::*;
 

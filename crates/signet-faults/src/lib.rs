@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod service;
 mod stores;
+mod trend;
 mod writers;
 
 pub use client::{Client, Endpoint, NoReply, Reply};

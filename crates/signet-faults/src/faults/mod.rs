@@ -12,6 +12,7 @@ mod outages;
 mod pooler;
 mod overload;
 mod slow;
+mod soak;
 mod terminations;
 
 use crate::Scenario;
@@ -51,4 +52,5 @@ pub const ALL: &[Scenario] = scenarios![
     ("noisy-partner", "one partner at 10 times of what it may", overload::by_one),
     ("certificate", "the certificate replaced under load", certificate::replaced),
     ("tls-scan", "a scan of the TLS listener", certificate::scanned),
+    ("soak", "mixed load with a fault every minute", soak::mixed),
 ];

@@ -36,6 +36,8 @@ pub(crate) struct BackendOptions {
     pub(crate) threads: Option<u16>,
     /// Whether Postgres keeps prepared statements.
     pub(crate) statement_cache: bool,
+    /// How long one operation may take; `None` leaves that to the adapter.
+    pub(crate) deadline: Option<Duration>,
 }
 
 /// How many connections there are.
@@ -57,6 +59,7 @@ impl Backend {
                 if let Some(threads) = options.threads {
                     postgres.threads = usize::from(threads);
                 }
+                postgres.deadline = options.deadline.unwrap_or(postgres.deadline);
                 let store =
                     PostgresStore::connect(url, postgres).map_err(|error| Failure::Runtime(error.to_string()))?;
                 Ok(Self::new(Arc::new(store.clone()), Store::Postgres(store)))
@@ -66,6 +69,7 @@ impl Backend {
                 if let Some(threads) = options.threads {
                     sqlite.readers = u32::from(threads);
                 }
+                sqlite.deadline = options.deadline.unwrap_or(sqlite.deadline);
                 let store = SqliteStore::open(path, sqlite).map_err(|error| Failure::Runtime(error.to_string()))?;
                 Ok(Self::new(Arc::new(store.clone()), Store::Sqlite(store)))
             }
@@ -133,7 +137,7 @@ impl Backend {
 mod tests {
     use super::*;
 
-    const OPTIONS: BackendOptions = BackendOptions { threads: Some(1), statement_cache: true };
+    const OPTIONS: BackendOptions = BackendOptions { threads: Some(1), statement_cache: true, deadline: None };
 
     #[tokio::test]
     async fn a_database_is_migrated_once_or_found_incomplete() {

@@ -6,6 +6,8 @@ mod verify;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verify_tests;
 
 pub use list::{AuditPage, AuditQuery, ListAuditTrail};
-pub use verify::{Finding, Verification, VerifyAuditTrail};
+pub use verify::{Finding, Told, Verification, VerifyAuditTrail};

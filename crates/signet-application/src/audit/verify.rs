@@ -1,40 +1,61 @@
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
+use futures_util::{StreamExt, future::join_all, stream};
 use signet_domain::{
-    AuditEntry, AuditPosition, PartnerId, User, UserId,
-    ports::{AuditFilter, AuditTrail, Page, PartnerRepository, StoreError, UserRepository},
+    AuditEntry, AuditPosition, PartnerId, User, UserId, Version,
+    ports::{AuditFilter, AuditTrail, Page, PartnerRepository, StoreError, UserPage, UserRepository},
     replay,
 };
 
-/// Checks that the audit trail tells the whole truth: that replaying it from nothing rebuilds every user.
+/// How many trails are read at once: enough for the database to have something to do while one is compared.
+const AT_ONCE: usize = 16;
+
+/// Checks that the audit trail tells the whole truth: that replaying it from nothing rebuilds every user, that every
+/// entry is one of a user that exists, and that no user is missing.
+///
+/// A user that went without a trace, its row with all its entries and its place in the partner's count, is not found.
 pub struct VerifyAuditTrail {
     partners: Arc<dyn PartnerRepository>,
     users: Arc<dyn UserRepository>,
     trail: Arc<dyn AuditTrail>,
 }
 
-/// What a verification looked at and found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a verification looked at, and how much it found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verification {
     /// How many partners were looked at.
     pub partners: u64,
     /// How many users.
     pub users: u64,
-    /// How many audit entries.
+    /// How many of their audit entries.
     pub entries: u64,
-    /// The users whose trail tells another story than their row.
-    pub findings: Vec<Finding>,
+    /// How many findings were told.
+    pub findings: u64,
 }
 
-/// A user whose trail tells another story than its row.
+/// Where the trail tells another story than the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The partner.
     pub partner_id: PartnerId,
-    /// The user.
-    pub user_id: UserId,
-    /// What is wrong, without any value of the user's.
+    /// The user, where it can be told which one it is.
+    pub user_id: Option<UserId>,
+    /// What is wrong, in one line of words and ids, without any value of the user's.
     pub reason: String,
+}
+
+/// What a verification tells while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// How far it is. Every user is two steps: its trail is replayed, and its registration is led back to it.
+    Progress {
+        /// The steps that are done.
+        done: u64,
+        /// All of them, as far as they were known at the start.
+        total: u64,
+    },
+    /// Something that it found.
+    Finding(Finding),
 }
 
 impl VerifyAuditTrail {
@@ -48,146 +69,225 @@ impl VerifyAuditTrail {
         Self { partners, users, trail }
     }
 
-    /// Looks at every user of every partner, and tells `progress` after each page how many it has seen, and how many
-    /// there are under the partners begun so far.
+    /// Looks at every user of every partner and at every entry, and tells `tell` what it finds and how far it is.
     ///
-    /// May run while the service does: a change made meanwhile is no finding.
-    pub async fn execute(&self, mut progress: impl FnMut(u64, u64) + Send) -> Result<Verification, StoreError> {
-        let mut found = Verification::default();
-        let mut total = 0;
-        for partner in self.partners.list().await? {
-            found.partners += 1;
-            let (mut offset, before) = (0, total);
-            loop {
-                let page = Page::new(Page::MAX_LIMIT, offset)
-                    .map_err(|error| StoreError::Unexpected { reason: error.to_string() })?;
-                let users = self.users.list(partner.id, page).await?;
-                total = before + users.total;
-                if users.users.is_empty() {
-                    break;
-                }
-                for user in users.users {
-                    offset += 1;
-                    self.verify(user, &mut found).await?;
-                }
-                progress(found.users, total);
+    /// May run while the service does: a change made meanwhile is no finding. Holds a page of users and a few trails at
+    /// a time, however many there are. A row that breaks an invariant is a finding; any other failure of the store ends
+    /// it.
+    pub async fn execute(&self, tell: impl FnMut(Told) + Send) -> Result<Verification, StoreError> {
+        let partners = self.partners.list().await?;
+        let mut report = Report { verification: Verification::default(), done: 0, total: 0, tell };
+        for partner in &partners {
+            match self.users.list(partner.id, page(1, 0)?).await {
+                Ok(UserPage { total, .. }) => report.total += total * 2,
+                // It is told when its turn comes.
+                Err(StoreError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        for partner in partners {
+            report.verification.partners += 1;
+            self.replay_users(partner.id, &mut report).await?;
+            self.find_the_gone(partner.id, &mut report).await?;
+        }
+        Ok(report.verification)
     }
 
-    async fn verify(&self, user: User, found: &mut Verification) -> Result<(), StoreError> {
-        found.users += 1;
-        let mut entries = self.entries(&user).await?;
-        let mut user = user;
-        if entries.last().is_some_and(|last| last.version > user.version) {
-            // It changed after its page was read; what it is now must have been in the trail by then or be newer.
-            let Some(fresh) = self.users.find(user.partner_id, user.id).await? else {
-                found.add(&user, "was there a moment ago and is gone");
-                return Ok(());
+    /// Compares every user with what its trail rebuilds, and their number with the partner's count.
+    async fn replay_users<T: FnMut(Told)>(
+        &self,
+        partner_id: PartnerId,
+        report: &mut Report<T>,
+    ) -> Result<(), StoreError> {
+        let (mut offset, mut limit, mut count) = (0, Page::MAX_LIMIT, 0);
+        // An offset counts the users that should be there. Where some are not, a page reaches into the next one.
+        let mut page_before: HashSet<UserId> = HashSet::new();
+        let mut corrupt_before = None;
+        let total = loop {
+            let read = match self.users.list(partner_id, page(limit, offset)?).await {
+                // One by one, until it is clear which it is.
+                Err(StoreError::Corrupt { table: "users", .. }) if limit > 1 => {
+                    limit = 1;
+                    continue;
+                }
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    let is_of_a_user = matches!(error, StoreError::Corrupt { table: "users", .. });
+                    if corrupt_before.replace(error.clone()).is_none_or(|before| before != error) {
+                        report.find(partner_id, None, error.to_string());
+                        count += 1;
+                    }
+                    if !is_of_a_user {
+                        return Ok(());
+                    }
+                    (offset, limit) = (offset + 1, Page::MAX_LIMIT);
+                    continue;
+                }
+                read => read?,
             };
-            user = fresh;
-            if entries.last().is_some_and(|last| last.version < user.version) {
-                entries = self.entries(&user).await?;
-                entries.retain(|entry| entry.version <= user.version);
+            if read.users.is_empty() {
+                break read.total;
             }
-        }
-        found.entries += u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        match replay(&entries) {
-            Ok(rebuilt) if rebuilt == user => {}
-            Ok(_) => found.add(&user, "its trail rebuilds another state than its row"),
-            Err(reason) => found.add(&user, &format!("its trail {reason}")),
+            let number = u64::try_from(read.users.len()).unwrap_or(u64::MAX);
+            offset += number;
+            if number < limit.into() {
+                // Nothing was behind them.
+                offset = offset.max(read.total);
+            }
+            let ids: HashSet<UserId> = read.users.iter().map(|user| user.id).collect();
+            let new: Vec<User> = read.users.into_iter().filter(|user| !page_before.contains(&user.id)).collect();
+            count += u64::try_from(new.len()).unwrap_or(u64::MAX);
+            self.replay_each(partner_id, new, report).await?;
+            if limit > 1 {
+                page_before.clear();
+            }
+            page_before.extend(ids);
+        };
+        if total != count {
+            report.find(partner_id, None, format!("{total} users were registered, and {count} are there"));
         }
         Ok(())
     }
 
+    async fn replay_each<T: FnMut(Told)>(
+        &self,
+        partner_id: PartnerId,
+        users: Vec<User>,
+        report: &mut Report<T>,
+    ) -> Result<(), StoreError> {
+        let mut compared = stream::iter(users.into_iter().map(|user| self.compare(user))).buffered(AT_ONCE);
+        while let Some(compared) = compared.next().await {
+            let Compared { user_id, entries, reason } = compared?;
+            report.verification.users += 1;
+            report.verification.entries += entries;
+            if let Some(reason) = reason {
+                report.find(partner_id, Some(user_id), reason);
+            }
+            report.step();
+        }
+        Ok(())
+    }
+
+    async fn compare(&self, user: User) -> Result<Compared, StoreError> {
+        let mut compared = Compared { user_id: user.id, entries: 0, reason: None };
+        compared.reason = match self.difference(user, &mut compared.entries).await {
+            Err(error @ StoreError::Corrupt { .. }) => Some(error.to_string()),
+            difference => difference?,
+        };
+        Ok(compared)
+    }
+
+    async fn difference(&self, mut user: User, count: &mut u64) -> Result<Option<String>, StoreError> {
+        let mut entries = self.entries(user.partner_id, user.id).await?;
+        if entries.last().is_some_and(|last| last.version > user.version) {
+            // It changed after its page was read; what it is now must have been in the trail by then or be newer.
+            let Some(fresh) = self.users.find(user.partner_id, user.id).await? else {
+                return Ok(Some("was there a moment ago and is gone".to_owned()));
+            };
+            user = fresh;
+            if entries.last().is_some_and(|last| last.version < user.version) {
+                entries = self.entries(user.partner_id, user.id).await?;
+                entries.retain(|entry| entry.version <= user.version);
+            }
+        }
+        *count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        Ok(match replay(&entries) {
+            Ok(rebuilt) if rebuilt == user => None,
+            Ok(_) => Some("its trail rebuilds another state than its row".to_owned()),
+            Err(reason) => Some(format!("its trail {reason}")),
+        })
+    }
+
+    /// Leads every entry back to its user.
+    async fn find_the_gone<T: FnMut(Told)>(
+        &self,
+        partner_id: PartnerId,
+        report: &mut Report<T>,
+    ) -> Result<(), StoreError> {
+        let mut before: Option<AuditPosition> = None;
+        loop {
+            let entries = self.trail.entries(partner_id, AuditFilter::default(), before, Page::MAX_LIMIT).await;
+            let entries = match entries {
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    report.find(partner_id, None, format!("{error}: what is older was not led back to its users"));
+                    return Ok(());
+                }
+                entries => entries?,
+            };
+            let Some(last) = entries.last() else { return Ok(()) };
+            before = Some(last.position());
+            let ids: HashSet<UserId> = entries.iter().map(|entry| entry.user_id).collect();
+            let found = join_all(ids.into_iter().map(async |id| (id, self.users.find(partner_id, id).await))).await;
+            let mut gone = HashSet::new();
+            for (id, found) in found {
+                match found {
+                    // A row that is corrupt is there, and was told.
+                    Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
+                    Ok(None) => drop(gone.insert(id)),
+                    Err(error) => return Err(error),
+                }
+            }
+            for entry in entries {
+                if gone.contains(&entry.user_id) && self.is_oldest(&entry).await? {
+                    report.find(partner_id, Some(entry.user_id), "has entries and no row".to_owned());
+                }
+                if entry.version == Version::FIRST {
+                    report.step();
+                }
+            }
+        }
+    }
+
+    /// Whether it is the one entry at which its user is told, who may have others on other pages.
+    async fn is_oldest(&self, entry: &AuditEntry) -> Result<bool, StoreError> {
+        let entries = self.entries(entry.partner_id, entry.user_id).await?;
+        Ok(entries.first().is_none_or(|oldest| oldest.id == entry.id))
+    }
+
     /// All entries of the user, oldest first.
-    async fn entries(&self, user: &User) -> Result<Vec<AuditEntry>, StoreError> {
-        let filter = AuditFilter { user_id: Some(user.id), action: None };
+    async fn entries(&self, partner_id: PartnerId, user_id: UserId) -> Result<Vec<AuditEntry>, StoreError> {
+        let filter = AuditFilter { user_id: Some(user_id), action: None };
         let (mut entries, mut before): (Vec<AuditEntry>, Option<AuditPosition>) = (Vec::new(), None);
         loop {
-            let page = self.trail.entries(user.partner_id, filter, before, Page::MAX_LIMIT).await?;
-            let Some(last) = page.last() else { break };
-            before = Some(last.position());
+            let page = self.trail.entries(partner_id, filter, before, Page::MAX_LIMIT).await?;
+            before = page.last().map(AuditEntry::position);
+            let is_full = u32::try_from(page.len()).is_ok_and(|number| number >= Page::MAX_LIMIT);
             entries.extend(page);
+            if !is_full {
+                break;
+            }
         }
         entries.reverse();
         Ok(entries)
     }
 }
 
-impl Verification {
-    fn add(&mut self, user: &User, reason: &str) {
-        self.findings.push(Finding { partner_id: user.partner_id, user_id: user.id, reason: reason.to_owned() });
+/// What became of one user.
+struct Compared {
+    user_id: UserId,
+    entries: u64,
+    reason: Option<String>,
+}
+
+struct Report<T> {
+    verification: Verification,
+    done: u64,
+    total: u64,
+    tell: T,
+}
+
+impl<T: FnMut(Told)> Report<T> {
+    fn find(&mut self, partner_id: PartnerId, user_id: Option<UserId>, reason: String) {
+        self.verification.findings += 1;
+        (self.tell)(Told::Finding(Finding { partner_id, user_id, reason }));
+    }
+
+    fn step(&mut self) {
+        // Those who were registered meanwhile are not counted.
+        self.done = self.total.min(self.done + 1);
+        (self.tell)(Told::Progress { done: self.done, total: self.total });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use signet_domain::{
-        Partner, Status, UserPatch, Version,
-        ports::{MockAuditTrail, MockPartnerRepository, MockUserRepository, UserPage},
-    };
-
-    use super::*;
-    use crate::testing::*;
-
-    fn suspended() -> (User, Vec<AuditEntry>) {
-        let first = registration(PARTNER);
-        let patch = UserPatch { status: Some(Status::Suspended), ..UserPatch::default() };
-        let second = first.user.change(&patch, context(7)).expect("valid").expect("a change");
-        (second.user, vec![first.audit, second.audit])
-    }
-
-    /// A store in which `row` is what a list shows and `now` what a look-up finds a moment later.
-    async fn verify(row: User, now: User, trail: Vec<AuditEntry>) -> Verification {
-        let partner = Partner { id: PARTNER, name: name("Club"), created_at: at(0), disabled_at: None };
-        let mut partners = MockPartnerRepository::new();
-        partners.expect_list().returning(move || Ok(vec![partner.clone()]));
-        let mut users = MockUserRepository::new();
-        users.expect_list().returning(move |_, page| {
-            let users = if page.offset() == 0 { vec![row.clone()] } else { Vec::new() };
-            Ok(UserPage { users, total: 1 })
-        });
-        users.expect_find().returning(move |_, _| Ok(Some(now.clone())));
-        let mut port = MockAuditTrail::new();
-        port.expect_entries().returning(move |_, _, before, _| {
-            let older = |entry: &&AuditEntry| before.is_none_or(|before| entry.position() < before);
-            Ok(trail.iter().rev().filter(older).cloned().collect())
-        });
-        let verify = VerifyAuditTrail::new(Arc::new(partners), Arc::new(users), Arc::new(port));
-        verify.execute(|seen, total| assert!(seen <= total)).await.expect("the store answers")
-    }
-
-    #[tokio::test]
-    async fn a_trail_that_tells_the_truth_gives_no_finding() {
-        let (user, trail) = suspended();
-        let found = verify(user.clone(), user, trail).await;
-        assert_eq!(found, Verification { partners: 1, users: 1, entries: 2, findings: Vec::new() });
-    }
-
-    #[tokio::test]
-    async fn a_change_made_meanwhile_is_no_finding() {
-        let (user, trail) = suspended();
-        assert!(verify(registration(PARTNER).user, user, trail).await.findings.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_row_or_a_trail_that_was_tampered_with_is_found() {
-        let (user, trail) = suspended();
-        let before = registration(PARTNER).user;
-        let cases = [
-            (user.clone(), trail[..1].to_vec()),
-            (user.clone(), trail[1..].to_vec()),
-            (user.clone(), Vec::new()),
-            (before, trail.clone()),
-            (
-                user.clone(),
-                vec![trail[0].clone(), AuditEntry { version: Version::new(3).expect("valid"), ..trail[1].clone() }],
-            ),
-        ];
-        for (row, trail) in cases {
-            assert_eq!(verify(row.clone(), row, trail).await.findings.len(), 1);
-        }
-    }
+fn page(limit: u32, offset: u64) -> Result<Page, StoreError> {
+    Page::new(limit, offset).map_err(|error| StoreError::Unexpected { reason: error.to_string() })
 }

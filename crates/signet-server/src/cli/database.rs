@@ -8,6 +8,9 @@ use crate::{
     error::Failure,
 };
 
+/// For how long one operation of a command may take that nobody waits for as a client does.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Which database a command works on, and how.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
@@ -61,6 +64,19 @@ impl DatabaseArgs {
 
 impl DatabasePlace {
     pub(super) fn open(&self, threads: Option<u16>) -> Result<Backend, Failure> {
-        Backend::open(&self.database_url, BackendOptions { threads, statement_cache: self.postgres_statement_cache })
+        self.open_with(threads, None)
+    }
+
+    /// For a command that reads all there is, makes nothing and has time.
+    pub(super) async fn open_to_read(&self) -> Result<Backend, Failure> {
+        self.database_url.ensure_there()?;
+        let backend = self.open_with(None, Some(PATIENCE))?;
+        backend.prepare(false, self.wait_for_database).await?;
+        Ok(backend)
+    }
+
+    fn open_with(&self, threads: Option<u16>, deadline: Option<Duration>) -> Result<Backend, Failure> {
+        let statement_cache = self.postgres_statement_cache;
+        Backend::open(&self.database_url, BackendOptions { threads, statement_cache, deadline })
     }
 }

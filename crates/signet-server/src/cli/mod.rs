@@ -13,6 +13,7 @@ mod print;
 mod serve;
 mod usage;
 mod values;
+mod verify;
 
 use std::{ffi::OsString, io, process::ExitCode};
 
@@ -38,6 +39,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     Partner(partner::PartnerArgs),
     Key(key::KeyArgs),
+    Verify(verify::VerifyArgs),
     Openapi(openapi::OpenapiArgs),
 }
 
@@ -48,6 +50,7 @@ impl Command {
             Self::Migrate(args) => block_on(args.run()),
             Self::Partner(args) => block_on(args.run()),
             Self::Key(args) => block_on(args.run()),
+            Self::Verify(args) => block_on(args.run()),
             Self::Openapi(args) => args.run(),
         }
     }

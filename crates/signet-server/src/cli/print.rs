@@ -9,8 +9,13 @@ use crate::error::Failure;
 
 /// One line, or several.
 pub(super) fn line(text: &str) -> Result<(), Failure> {
+    part(&format!("{text}\n"))
+}
+
+/// A part of a line.
+pub(super) fn part(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")
+    out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| Failure::runtime("cannot write to stdout", error))
 }
@@ -20,7 +25,8 @@ pub(super) fn json(object: Value) -> Result<(), Failure> {
     line(&without_nulls(object).to_string())
 }
 
-fn without_nulls(value: Value) -> Value {
+/// The object without the fields that are null.
+pub(super) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let kept = fields.into_iter().filter(|(_, value)| !value.is_null());

@@ -12,7 +12,7 @@ use std::{
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
-use crate::tls::CertificateFiles;
+use crate::{error::Failure, tls::CertificateFiles};
 
 /// Where the data is. Its `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,13 +27,24 @@ impl DatabaseUrl {
     /// The directory of the SQLite file, or the current one: where the service keeps other files of its own.
     pub(crate) fn directory(&self) -> PathBuf {
         match self {
-            Self::Sqlite(url) => {
-                let path = Path::new(url.strip_prefix("sqlite://").unwrap_or(url));
-                path.parent().map(Path::to_owned).unwrap_or_default()
-            }
+            Self::Sqlite(url) => sqlite_path(url).parent().map(Path::to_owned).unwrap_or_default(),
             Self::Postgres(_) => PathBuf::new(),
         }
     }
+
+    /// Fails where there is no such file; of a PostgreSQL that is not known before it is asked.
+    pub(crate) fn ensure_there(&self) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(url) if !sqlite_path(url).exists() => {
+                Err(Failure::Runtime(format!("there is no database {url}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn sqlite_path(url: &str) -> &Path {
+    Path::new(url.strip_prefix("sqlite://").unwrap_or(url))
 }
 
 impl FromStr for DatabaseUrl {

@@ -91,7 +91,7 @@ mod tests {
     async fn readiness_follows_the_phases_and_the_database() {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}/signet.db", directory.path().display()).parse().expect("a URL");
-        let options = BackendOptions { threads: None, statement_cache: true };
+        let options = BackendOptions { threads: None, statement_cache: true, deadline: None };
         let backend = Backend::open(&url, options).expect("opened");
         let state = Arc::new(state());
 
@@ -112,7 +112,7 @@ mod tests {
     async fn the_metrics_are_complete() {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}/signet.db", directory.path().display()).parse().expect("a URL");
-        let options = BackendOptions { threads: None, statement_cache: true };
+        let options = BackendOptions { threads: None, statement_cache: true, deadline: None };
         let state = Arc::new(state());
         state.opened(Backend::open(&url, options).expect("opened"));
         let (status, text) = get(&state, "/metrics").await;

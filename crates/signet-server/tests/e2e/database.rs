@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use signet_testkit::TestDatabase;
 use tempfile::TempDir;
 
@@ -31,6 +32,27 @@ impl Place {
 
     pub fn url(&self) -> String {
         self.postgres.as_ref().map_or_else(|| "sqlite://signet.db".to_owned(), |database| database.url().to_owned())
+    }
+
+    /// Does to the database what the service never does, past everything that guards it.
+    pub fn tamper(&self, sql: &str) {
+        if let Some(postgres) = &self.postgres {
+            postgres.execute(
+                "ALTER TABLE audit_entries DISABLE TRIGGER USER;
+                 ALTER TABLE audit_entries DROP CONSTRAINT IF EXISTS audit_entries_partner_id_user_id_fkey",
+            );
+            return postgres.execute(sql);
+        }
+        let path = self.path().join("signet.db");
+        let mut file = SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("a database");
+        let unguarded = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF; \
+            DROP TRIGGER IF EXISTS audit_entries_no_update; DROP TRIGGER IF EXISTS audit_entries_no_delete;";
+        file.batch_execute(unguarded).and_then(|()| file.batch_execute(sql)).expect(sql);
+    }
+
+    /// An id as SQL.
+    pub fn sql_id(&self, id: &str) -> String {
+        if self.postgres.is_some() { format!("'{id}'") } else { format!("x'{}'", id.replace('-', "")) }
     }
 
     /// What a command with these arguments prints as JSON.

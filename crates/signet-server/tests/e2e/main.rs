@@ -13,3 +13,4 @@ mod log;
 mod program;
 mod start;
 mod tls;
+mod verify;

@@ -142,7 +142,7 @@ fn load_tls(args: &ServeArgs, clock: &dyn Clock) -> Result<Option<TlsConfig>, Fa
         TlsArg::SelfSigned => {
             let directory = args.tls_dir.clone();
             let directory =
-                directory.unwrap_or_else(|| args.database.place.database_url.directory().join("signet-tls"));
+                directory.unwrap_or_else(|| args.database.place.location.database_url.directory().join("signet-tls"));
             tls::ensure_self_signed(&directory, clock.now()).map_err(failed)?
         }
     };

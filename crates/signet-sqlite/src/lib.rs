@@ -14,6 +14,7 @@
 
 mod api_keys;
 mod audit;
+mod backup;
 mod errors;
 mod migrations;
 mod partners;
@@ -35,6 +36,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use signet_domain::{PartnerId, ports::StoreError};
 use signet_turn::{Jobs, Lane, Limits, Turn};
 
+pub use backup::{BackupError, backup};
 use errors::{Failure, refused};
 pub use pool::OpenError;
 use pool::{Access, Pool};

@@ -91,13 +91,23 @@ pub(crate) fn prepare(path: &Path, busy_timeout: Duration) -> Result<(), OpenErr
     in_wal_mode(path, busy_timeout).map_err(|reason| OpenError::new(path, &reason))
 }
 
-/// A new file is switched to WAL under a name of its own, and appears under the right one, whole or not at all: nobody
-/// ever finds it half made.
-fn create(path: &Path) -> io::Result<()> {
+/// A name beside that of the file, for as long as it is not whole.
+pub(crate) fn draft_of(path: &Path) -> PathBuf {
     let mut draft = path.as_os_str().to_owned();
     // Random: two containers on one volume have the same process id. `RandomState` is seeded by the system.
     draft.push(format!(".{:016x}.new", RandomState::new().build_hasher().finish()));
-    let draft = PathBuf::from(draft);
+    draft.into()
+}
+
+/// The name of a file for `SQLite`.
+pub(crate) fn name(path: &Path) -> Result<&str, &'static str> {
+    path.to_str().ok_or("the path is not valid UTF-8")
+}
+
+/// A new file is switched to WAL under a name of its own, and appears under the right one, whole or not at all: nobody
+/// ever finds it half made.
+fn create(path: &Path) -> io::Result<()> {
+    let draft = draft_of(path);
     let mut options = fs::OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -116,8 +126,7 @@ fn create(path: &Path) -> io::Result<()> {
 /// `SQLite` does not wait for that lock. It does wait for that of a transaction, so each takes its turn behind one.
 fn in_wal_mode(path: &Path, busy_timeout: Duration) -> Result<(), String> {
     let start = Instant::now();
-    let name = path.to_str().ok_or("the path is not valid UTF-8")?;
-    let mut connection = SqliteConnection::establish(name).map_err(|error| error.to_string())?;
+    let mut connection = SqliteConnection::establish(name(path)?).map_err(|error| error.to_string())?;
     let mut execute = |sql: &str| connection.batch_execute(sql).map_err(|error| error.to_string());
     execute(&format!("PRAGMA busy_timeout = {}", busy_timeout.as_millis()))?;
     loop {
@@ -150,7 +159,7 @@ pub(crate) fn build(
     busy_timeout: Duration,
     helper: &Arc<ScheduledThreadPool>,
 ) -> Result<Pool, OpenError> {
-    let name = path.to_str().ok_or_else(|| OpenError::new(path, "the path is not valid UTF-8"))?;
+    let name = name(path).map_err(|reason| OpenError::new(path, reason))?;
     Pool::builder()
         .max_size(size)
         .thread_pool(Arc::clone(helper))

@@ -28,6 +28,23 @@ pub(crate) fn psql() -> &'static Path {
     found.as_deref().unwrap_or_else(|| panic!("no psql of PostgreSQL 14 or later found: {INSTALL}"))
 }
 
+/// A program that comes with Postgres and talks to a server, such as `pg_dump`, without the variables of this machine
+/// that could lead it to another one.
+///
+/// # Panics
+/// Where it is not installed, with a line that says what to do.
+#[must_use]
+pub fn tool(name: &str) -> Command {
+    let directory = directory_with(name);
+    let directory = directory.unwrap_or_else(|| panic!("no {name} of PostgreSQL 14 or later found: {INSTALL}"));
+    let mut command = Command::new(directory.join(name));
+    for (variable, _) in env::vars_os().filter(|(variable, _)| variable.to_string_lossy().starts_with("PG")) {
+        command.env_remove(variable);
+    }
+    command.env("LC_ALL", "C");
+    command
+}
+
 /// How to get Postgres.
 pub(crate) const INSTALL: &str = "install it (on Debian: `apt-get install postgresql`)";
 

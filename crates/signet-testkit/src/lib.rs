@@ -20,6 +20,7 @@ mod lines;
 mod server;
 mod supervisor;
 
+pub use binaries::tool;
 pub use certificates::{CertificateAuthority, Identity};
 pub use database::TestDatabase;
 pub use lines::Lines;

@@ -28,10 +28,8 @@ pub(crate) struct DatabaseArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
 pub(crate) struct DatabasePlace {
-    /// Where the data is: sqlite:// and a path, or a PostgreSQL URI (several hosts, Unix sockets and sslmode work)
-    #[arg(long, env = "SIGNET_DATABASE_URL", hide_env_values = true)]
-    #[arg(value_name = "URL", default_value = "sqlite://signet.db")]
-    pub(crate) database_url: DatabaseUrl,
+    #[command(flatten)]
+    pub(crate) location: DatabaseLocation,
 
     /// For how long to wait for a database that cannot be reached at start
     #[arg(long, env = "SIGNET_WAIT_FOR_DATABASE", hide_env_values = true)]
@@ -43,6 +41,16 @@ pub(crate) struct DatabasePlace {
     #[arg(value_name = "on|off", default_value = "on", hide_possible_values = true)]
     #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub(crate) postgres_statement_cache: bool,
+}
+
+/// Which database, without the question how it is connected to.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct DatabaseLocation {
+    /// Where the data is: sqlite:// and a path, or a PostgreSQL URI (several hosts, Unix sockets and sslmode work)
+    #[arg(long, env = "SIGNET_DATABASE_URL", hide_env_values = true)]
+    #[arg(value_name = "URL", default_value = "sqlite://signet.db")]
+    pub(crate) database_url: DatabaseUrl,
 }
 
 impl DatabaseArgs {
@@ -69,7 +77,7 @@ impl DatabasePlace {
 
     /// For a command that reads all there is, makes nothing and has time.
     pub(super) async fn open_to_read(&self) -> Result<Backend, Failure> {
-        self.database_url.ensure_there()?;
+        self.location.database_url.ensure_there()?;
         let backend = self.open_with(None, Some(PATIENCE))?;
         backend.prepare(false, self.wait_for_database).await?;
         Ok(backend)
@@ -77,6 +85,6 @@ impl DatabasePlace {
 
     fn open_with(&self, threads: Option<u16>, deadline: Option<Duration>) -> Result<Backend, Failure> {
         let statement_cache = self.postgres_statement_cache;
-        Backend::open(&self.database_url, BackendOptions { threads, statement_cache, deadline })
+        Backend::open(&self.location.database_url, BackendOptions { threads, statement_cache, deadline })
     }
 }

@@ -4,6 +4,7 @@
     reason = "the comments of commands and options are their help, which shows markup as it is"
 )]
 
+mod backup;
 mod database;
 mod key;
 mod migrate;
@@ -39,6 +40,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     Partner(partner::PartnerArgs),
     Key(key::KeyArgs),
+    Backup(backup::BackupArgs),
     Verify(verify::VerifyArgs),
     Openapi(openapi::OpenapiArgs),
 }
@@ -50,6 +52,7 @@ impl Command {
             Self::Migrate(args) => block_on(args.run()),
             Self::Partner(args) => block_on(args.run()),
             Self::Key(args) => block_on(args.run()),
+            Self::Backup(args) => args.run(),
             Self::Verify(args) => block_on(args.run()),
             Self::Openapi(args) => args.run(),
         }

@@ -131,6 +131,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).map_err(|_error| "must be a duration with a unit, such as 30s, 5m, 12h or 90d")
 }
 
+pub(super) fn file(text: &str) -> Result<PathBuf, &'static str> {
+    match Path::new(text) {
+        path if path.file_name().is_some() && !text.ends_with('/') => Ok(path.to_owned()),
+        _ => Err("must be the name of a file"),
+    }
+}
+
 pub(super) fn lifetime(text: &str) -> Result<Duration, &'static str> {
     match duration(text)? {
         Duration::ZERO => Err("must be longer than nothing, such as 90d"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
-use signet_testkit::TestDatabase;
+use signet_testkit::{PostgresServer, TestDatabase};
 use tempfile::TempDir;
 
 use crate::{
@@ -24,6 +24,10 @@ impl Place {
 
     pub fn postgres() -> Self {
         Self { postgres: Some(TestDatabase::create()), ..Self::sqlite() }
+    }
+
+    pub fn postgres_on(server: &PostgresServer) -> Self {
+        Self { postgres: Some(TestDatabase::create_on(server)), ..Self::sqlite() }
     }
 
     pub fn path(&self) -> &Path {

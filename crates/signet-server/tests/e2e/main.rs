@@ -1,6 +1,7 @@
 //! The program as its users meet it: over TLS, on a real Postgres and on a real `SQLite` file.
 
 mod api;
+mod backup;
 #[cfg(feature = "browser")]
 mod browser;
 mod client;

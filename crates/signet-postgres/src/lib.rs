@@ -22,6 +22,7 @@
 mod api_keys;
 mod audit;
 mod errors;
+mod exposure;
 mod migrations;
 mod partners;
 mod pool;
@@ -32,6 +33,7 @@ mod store;
 mod url;
 mod users;
 
+pub use exposure::is_exposed;
 pub use pool::PoolState;
 pub use store::{ConnectError, PostgresOptions, PostgresStore};
 pub use url::{InvalidUrl, check_url};

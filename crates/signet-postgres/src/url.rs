@@ -19,6 +19,23 @@ pub fn check_url(url: &str) -> Result<(), InvalidUrl> {
 pub(crate) struct ConnectionUrl {
     text: String,
     secrets: Vec<String>,
+    hosts: String,
+    parameters: Parameters,
+}
+
+/// Names and values, decoded, in their order.
+#[derive(Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// The last one of that name, as libpq takes it.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.iter().filter(|(key, _)| *key == name).last().map(|(_, value)| value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
 }
 
 impl ConnectionUrl {
@@ -51,38 +68,53 @@ impl ConnectionUrl {
 
         let mut secrets = Vec::new();
         if let Some((_, password)) = credentials.split_once(':') {
-            secrets.push(password.to_owned());
+            secrets.push(password);
         }
-        let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
-        let parameters = parameters
-            .map(|parameter| parameter.split_once('=').filter(|(_, value)| !value.contains('=')))
-            .collect::<Option<Vec<_>>>()
-            .ok_or(InvalidUrl("must have its parameters as name=value, joined by &"))?;
-        let value_of = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        secrets.extend(["password", "sslpassword"].into_iter().filter_map(value_of).map(str::to_owned));
-        for part in [credentials, location, query] {
+        let mut parameters = Parameters::default();
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter
+                .split_once('=')
+                .filter(|(_, value)| !value.contains('='))
+                .ok_or(InvalidUrl("must have its parameters as name=value, joined by &"))?;
+            let name = decode(name)?;
+            if ["password", "sslpassword"].contains(&name.as_str()) {
+                secrets.push(value);
+            }
+            parameters.0.push((name, decode(value)?));
+        }
+        for part in [credentials, location] {
             decode(part)?;
         }
         let decoded = secrets.iter().map(|secret| decode(secret)).collect::<Result<Vec<_>, _>>()?;
-        secrets.extend(decoded);
+        let mut secrets: Vec<_> = secrets.into_iter().map(str::to_owned).chain(decoded).collect();
         secrets.retain(|secret| !secret.is_empty());
 
-        let has_several_hosts = hosts.contains(',')
-            || ["host", "hostaddr"]
-                .into_iter()
-                .filter_map(value_of)
-                .any(|hosts| hosts.contains(',') || hosts.to_ascii_uppercase().contains("%2C"));
+        let hosts = hosts.split(',').map(|host| decode(without_port(host))).collect::<Result<Vec<_>, _>>()?.join(",");
+        let has_several_hosts = [Some(hosts.as_str()), parameters.get("host"), parameters.get("hostaddr")]
+            .into_iter()
+            .flatten()
+            .any(|hosts| hosts.contains(','));
         let mut text = url.to_owned();
         for (name, value) in DEFAULTS {
             // After a failover the former primary may still accept connections, and refuse every write.
             let wanted = *name != "target_session_attrs" || has_several_hosts;
-            if wanted && value_of(name).is_none() {
+            if wanted && parameters.get(name).is_none() {
                 let separator = if text.contains('?') { '&' } else { '?' };
                 // Writing to a String cannot fail.
                 let _ = write!(text, "{separator}{name}={value}");
             }
         }
-        Ok(Self { text, secrets })
+        Ok(Self { text, secrets, hosts, parameters })
+    }
+
+    /// The hosts before the path, decoded and joined by commas, without their ports.
+    pub(crate) fn hosts(&self) -> &str {
+        &self.hosts
+    }
+
+    /// What stands behind the question mark.
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -124,6 +156,14 @@ fn check_host(host: &str) -> Result<(), InvalidUrl> {
             Err(InvalidUrl("must have a port of 1 to 65535 (and %2F, %3A, %40 for / : @ in a password)"))
         }
         _ => Ok(()),
+    }
+}
+
+/// The name or address of a host that [`check_host`] takes.
+fn without_port(host: &str) -> &str {
+    match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or(address),
+        None => host.split(':').next().unwrap_or(host),
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     args.check()?;
     // Lives until the end, so that the last lines are written.
     let telemetry = telemetry::start(args.log_format, args.log.clone())?;
+    args.warn_of_what_is_allowed();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -147,7 +148,14 @@ fn load_tls(args: &ServeArgs, clock: &dyn Clock) -> Result<Option<TlsConfig>, Fa
         }
     };
     if files.key_is_public() {
-        tracing::warn!(key = %files.key.display(), "every user of this machine can read the private key");
+        if !args.allow_readable_key {
+            return Err(Failure::Runtime(format!(
+                "cannot serve TLS: every user of this machine can read the private key {key}; chmod o-r {key}, or add \
+                 --allow-readable-key",
+                key = files.key.display()
+            )));
+        }
+        tracing::warn!(option = "--allow-readable-key", "every user of this machine can read the private key");
     }
     let (watch, config) = tls::Watch::start(files).map_err(failed)?;
     let config = Arc::new(ArcSwap::from_pointee(config));

@@ -41,6 +41,11 @@ pub(crate) struct DatabasePlace {
     #[arg(value_name = "on|off", default_value = "on", hide_possible_values = true)]
     #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub(crate) postgres_statement_cache: bool,
+
+    /// Allow a PostgreSQL on another machine without TLS that proves which one it is
+    #[arg(long, env = "SIGNET_ALLOW_UNVERIFIED_DATABASE", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(crate) allow_unverified_database: bool,
 }
 
 /// Which database, without the question how it is connected to.
@@ -71,6 +76,19 @@ impl DatabaseArgs {
 }
 
 impl DatabasePlace {
+    /// Fails where a password and data would travel in the open and nobody allowed it.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.location.database_url.is_exposed() && !self.allow_unverified_database {
+            return Err(Failure::Usage(
+                "--database-url: without verified TLS, whoever is between here and the PostgreSQL on another machine can \
+                 read and change everything; add sslmode=verify-full and sslrootcert to the URL, or \
+                 --allow-unverified-database if nobody can be"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
     pub(super) fn open(&self, threads: Option<u16>) -> Result<Backend, Failure> {
         self.open_with(threads, None)
     }
@@ -84,6 +102,7 @@ impl DatabasePlace {
     }
 
     fn open_with(&self, threads: Option<u16>, deadline: Option<Duration>) -> Result<Backend, Failure> {
+        self.check()?;
         let statement_cache = self.postgres_statement_cache;
         Backend::open(&self.location.database_url, BackendOptions { threads, statement_cache, deadline })
     }

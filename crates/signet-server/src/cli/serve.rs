@@ -38,6 +38,11 @@ pub(crate) struct ServeArgs {
     #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub(crate) tls_terminated_by_proxy: bool,
 
+    /// Serve a private key that every user of this machine can read
+    #[arg(long, env = "SIGNET_ALLOW_READABLE_KEY", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(crate) allow_readable_key: bool,
+
     /// A network whose X-Forwarded-For is believed; may be repeated, or a list with commas
     #[arg(long, env = "SIGNET_TRUSTED_PROXY", hide_env_values = true)]
     #[arg(value_name = "CIDR", value_parser = network, value_delimiter = ',')]
@@ -98,14 +103,31 @@ pub(crate) struct ServeArgs {
 impl ServeArgs {
     /// The rules that span more than one option.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.tls == TlsArg::Off && !self.listen.ip().is_loopback() && !self.tls_terminated_by_proxy {
+        if self.is_plain_beyond_loopback() && !self.tls_terminated_by_proxy {
             return Err(Failure::Usage(
                 "--tls off: plain HTTP would show API keys to the network; add --tls-terminated-by-proxy if a proxy in \
                  front encrypts, or listen on a loopback address"
                     .to_owned(),
             ));
         }
-        Ok(())
+        self.database.place.check()
+    }
+
+    /// Logs what would have been refused, had it not been allowed.
+    pub(crate) fn warn_of_what_is_allowed(&self) {
+        if self.is_plain_beyond_loopback() {
+            tracing::warn!(option = "--tls-terminated-by-proxy", "plain HTTP on an address that is not loopback");
+        }
+        if self.database.place.location.database_url.is_exposed() {
+            tracing::warn!(
+                option = "--allow-unverified-database",
+                "a database on another machine without verified TLS"
+            );
+        }
+    }
+
+    fn is_plain_beyond_loopback(&self) -> bool {
+        self.tls == TlsArg::Off && !self.listen.ip().is_loopback()
     }
 }
 
@@ -135,6 +157,18 @@ mod tests {
             assert!(parse(&["--tls", "off", "--listen", address]).check().is_err(), "{address}");
             parse(&["--tls", "off", "--listen", address, "--tls-terminated-by-proxy"]).check().expect("asked for");
         }
+    }
+
+    #[test]
+    fn a_database_on_another_machine_is_verified_unless_told_otherwise() {
+        let url = |url| ["--database-url", url];
+        for far in ["postgres://db.internal/signet", "postgres://localhost,db.internal/signet?sslmode=require"] {
+            let Err(Failure::Usage(line)) = parse(&url(far)).check() else { panic!("{far}") };
+            assert!(line.contains("--allow-unverified-database") && !line.contains("db.internal"), "{line}");
+            parse(&[&url(far)[..], &["--allow-unverified-database"]].concat()).check().expect("allowed");
+        }
+        parse(&url("postgres://db.internal/signet?sslmode=verify-full")).check().expect("verified");
+        parse(&url("postgres://127.0.0.1/signet")).check().expect("of this machine");
     }
 
     #[test]

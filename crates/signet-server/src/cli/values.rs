@@ -32,6 +32,14 @@ impl DatabaseUrl {
         }
     }
 
+    /// Whether it is on another machine and TLS does not prove which one.
+    pub(crate) fn is_exposed(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(url) => signet_postgres::is_exposed(url).unwrap_or(true),
+        }
+    }
+
     /// Fails where there is no such file; of a PostgreSQL that is not known before it is asked.
     pub(crate) fn ensure_there(&self) -> Result<(), Failure> {
         match self {

@@ -53,6 +53,10 @@ pub(crate) async fn keep_fresh(mut watch: Watch, config: Arc<ArcSwap<ServerConfi
         match found {
             None => {}
             Some(Ok(fresh)) => {
+                if watch.files.key_is_public() {
+                    // Not refused as at a start: an old certificate that runs out helps nobody.
+                    tracing::warn!("every user of this machine can read the new private key");
+                }
                 config.store(Arc::new(fresh));
                 tracing::info!("certificate reloaded");
             }

@@ -120,13 +120,54 @@ fn instances_that_start_at_once_on_an_empty_postgres_all_serve() {
 }
 
 #[test]
-fn a_private_key_that_all_can_read_is_told() {
+fn a_private_key_that_all_can_read_is_refused_unless_allowed() {
     let place = Place::sqlite();
     let identity = CertificateAuthority::new().identity(&["localhost"]);
     let (certificate, key) = (place.path().join("tls.crt"), place.path().join("tls.key"));
     fs::write(&certificate, identity.certificate).expect("written");
     fs::write(&key, identity.key).expect("written");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("an own file");
-    let server = place.serve(&["--tls", "tls.crt,tls.key"]);
-    server.event(0, "every user of this machine can read the private key");
+    let told = refused(&place, &["--tls", "tls.crt,tls.key"]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(line(&told).contains("can read the private key tls.key"), "{told:?}");
+    assert!(line(&told).ends_with("or add --allow-readable-key"), "{told:?}");
+
+    let server = place.serve(&["--tls", "tls.crt,tls.key", "--allow-readable-key"]);
+    let warning = server.event(0, "every user of this machine can read the private key");
+    assert_eq!((&warning["level"], &warning["option"]), (&"WARN".into(), &"--allow-readable-key".into()));
+    drop(server);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).expect("an own file");
+    let mut server = place.serve(&["--tls", "tls.crt,tls.key"]);
+    server.stop();
+    assert!(!server.log.all().iter().any(|line| line.contains("WARN")), "{:?}", server.log.all());
+}
+
+#[test]
+fn a_database_on_another_machine_is_refused_without_verified_tls_unless_allowed() {
+    let place = Place::sqlite();
+    // Addresses for documentation, where nobody answers.
+    for url in ["postgres://u:s3cret@192.0.2.1/d", "postgres://u:s3cret@localhost:1,192.0.2.1:1/d?sslmode=require"] {
+        let told = refused(&place, &["--database-url", url]);
+        assert_eq!((told.code, told.err.lines().count()), (Some(2), 1), "{told:?}");
+        assert!(line(&told).contains("--allow-unverified-database") && !told.err.contains("s3cret"), "{told:?}");
+        let told = run(signet(place.path(), &["partner", "list", "--database-url", url]));
+        assert_eq!((told.code, told.err.lines().count()), (Some(2), 1), "no command goes there: {told:?}");
+
+        let told = refused(&place, &["--database-url", url, "--allow-unverified-database"]);
+        assert_eq!(told.code, Some(1), "{told:?}");
+        assert!(line(&told).starts_with("error: the database is unavailable"), "{told:?}");
+        assert!(told.err.contains("WARN") && told.err.contains("--allow-unverified-database"), "{told:?}");
+    }
+}
+
+#[test]
+fn plain_http_that_a_proxy_encrypts_is_logged() {
+    let place = Place::sqlite();
+    let mut command = signet(place.path(), &["serve", "--tls", "off", "--tls-terminated-by-proxy"]);
+    command.args(["--listen", "0.0.0.0:0", "--management-listen", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--database-url", "sqlite://no/such/directory/signet.db"]);
+    let told = run(command);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    let warned = told.err.lines().any(|line| line.contains("WARN") && line.contains("--tls-terminated-by-proxy"));
+    assert!(warned, "{told:?}");
 }

@@ -93,6 +93,7 @@ fn a_certificate_that_is_replaced_takes_effect_without_a_restart() {
         for (name, text) in [("tls.crt", identity.certificate), ("tls.key", identity.key)] {
             let draft = place.path().join("draft");
             fs::write(&draft, text).expect("written");
+            fs::set_permissions(&draft, fs::Permissions::from_mode(0o600)).expect("an own file");
             fs::rename(&draft, place.path().join(name)).expect("renamed");
         }
     };

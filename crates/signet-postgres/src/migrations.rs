@@ -71,6 +71,8 @@ struct Condition {
     read_only: bool,
     #[diesel(sql_type = Bool)]
     has_schema: bool,
+    #[diesel(sql_type = Bool)]
+    may_migrate: bool,
 }
 
 #[derive(QueryableByName)]
@@ -79,11 +81,22 @@ struct Applied {
     version: String,
 }
 
-/// How many migrations the database lacks, if it is one that this service can work on.
-pub(crate) fn pending(connection: &mut PgConnection) -> QueryResult<Result<usize, StoreError>> {
+/// What there is to do before this service can work on a database.
+pub(crate) struct Pending {
+    /// How many migrations it lacks.
+    pub(crate) migrations: usize,
+    /// Whether the role of this connection could apply them: it may create tables and owns those that are there.
+    pub(crate) may_migrate: bool,
+}
+
+/// What is to do, if the database is one that this service can work on.
+pub(crate) fn pending(connection: &mut PgConnection) -> QueryResult<Result<Pending, StoreError>> {
     const CONDITION: &str = "SELECT current_setting('server_version_num')::int AS server, \
         current_setting('transaction_read_only')::boolean AS read_only, \
-        to_regclass('__diesel_schema_migrations') IS NOT NULL AS has_schema";
+        to_regclass('__diesel_schema_migrations') IS NOT NULL AS has_schema, \
+        coalesce(has_schema_privilege(current_schema(), 'CREATE') AND pg_has_role(coalesce((SELECT relowner \
+            FROM pg_class WHERE oid = to_regclass('__diesel_schema_migrations')), current_user::regrole), 'USAGE'), \
+            false) AS may_migrate";
     const APPLIED: &str = "SELECT version::text AS version FROM __diesel_schema_migrations";
 
     let condition: Condition = sql_query(CONDITION).get_result(connection)?;
@@ -98,7 +111,8 @@ pub(crate) fn pending(connection: &mut PgConnection) -> QueryResult<Result<usize
     let applied: Vec<Applied> = if condition.has_schema { sql_query(APPLIED).load(connection)? } else { Vec::new() };
     let applied: HashSet<String> = applied.into_iter().map(|one| one.version).collect();
     let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(Error::QueryBuilderError)?;
-    Ok(Ok(migrations.iter().filter(|one| !applied.contains(&one.name().version().to_string())).count()))
+    let migrations = migrations.iter().filter(|one| !applied.contains(&one.name().version().to_string())).count();
+    Ok(Ok(Pending { migrations, may_migrate: condition.may_migrate }))
 }
 
 fn is_supported(server_version_num: i32) -> Result<(), StoreError> {

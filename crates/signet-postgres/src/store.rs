@@ -6,7 +6,7 @@ use signet_turn::{Jobs, Limits, Refused, Turn};
 
 use crate::{
     errors::{store_error, unavailable},
-    migrations,
+    migrations::{self, Pending},
     pool::{Attempt, Pool, PoolState},
     url::{ConnectionUrl, InvalidUrl},
     users::Lanes,
@@ -96,10 +96,15 @@ impl PostgresStore {
     /// at once, one works and the others wait.
     ///
     /// Whether anything is to do is asked first, within the usual deadline; a role that may create nothing can do this
-    /// on a complete schema. What is to do is done on a connection of its own, and takes as long as it takes.
+    /// on a complete schema, and is told so where something is to do. What is to do is done on a connection of its own, and takes as long as it takes.
     pub async fn migrate(&self) -> Result<usize, StoreError> {
-        if self.pending_migrations().await? == 0 {
-            return Ok(0);
+        match self.pending().await? {
+            Pending { migrations: 0, .. } => return Ok(0),
+            Pending { may_migrate: true, .. } => {}
+            Pending { migrations, may_migrate: false } => {
+                let lacking = lacking(migrations);
+                return Err(unavailable(format!("{lacking}, and its owner has to run `signet migrate`")));
+            }
         }
         let pool = Arc::clone(&self.pool);
         tokio::task::spawn_blocking(move || migrations::apply(pool.url()))
@@ -109,13 +114,13 @@ impl PostgresStore {
 
     /// Succeeds where the database answers, can be written to and lacks no migration.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        match self.pending_migrations().await? {
+        match self.pending().await?.migrations {
             0 => Ok(()),
-            lacking => Err(unavailable(format!("the database lacks {lacking} migrations"))),
+            migrations => Err(unavailable(lacking(migrations))),
         }
     }
 
-    async fn pending_migrations(&self) -> Result<usize, StoreError> {
+    async fn pending(&self) -> Result<Pending, StoreError> {
         run(&self.probes, (), |connection, _| migrations::pending(connection)).await?
     }
 
@@ -159,6 +164,10 @@ async fn run<K: PartialEq + Copy + Send + 'static, T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let done = jobs.run(owner, move |pool: &Arc<Pool>| pool.run(job)).await.map_err(refusal)??;
     done.map_err(|error| store_error(&error))
+}
+
+fn lacking(migrations: usize) -> String {
+    format!("the database lacks {migrations} migration{}", if migrations == 1 { "" } else { "s" })
 }
 
 pub(crate) fn refusal(refused: Refused) -> StoreError {

@@ -14,6 +14,7 @@ pub struct TestDatabase {
     maintenance_url: String,
     name: String,
     url: String,
+    has_role: bool,
 }
 
 impl TestDatabase {
@@ -43,7 +44,7 @@ impl TestDatabase {
         // template0, since a database that somebody is connected to cannot be copied.
         psql(&maintenance_url, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"));
         let url = with_database(&maintenance_url, &name);
-        Self { maintenance_url, name, url }
+        Self { maintenance_url, name, url, has_role: false }
     }
 
     /// Its URL.
@@ -56,6 +57,20 @@ impl TestDatabase {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Makes a role that may log in and nothing else, and returns the URL to do so with. It is named as the database, and
+    /// dropped with it.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    #[must_use]
+    pub fn create_role(&mut self) -> String {
+        psql(&self.maintenance_url, &format!("CREATE ROLE {} LOGIN PASSWORD 'password'", self.name));
+        self.has_role = true;
+        // The last one of a parameter counts, and counts more than what stands before the host.
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        format!("{}{separator}user={}&password=password", self.url, self.name)
     }
 
     /// Runs SQL with `psql` and returns what it prints: rows as lines, columns with `|` between them.
@@ -80,6 +95,9 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A server that its test has stopped drops nothing, and takes the database with it.
         drop(run(&self.maintenance_url, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)));
+        if self.has_role {
+            drop(run(&self.maintenance_url, &format!("DROP ROLE IF EXISTS {}", self.name)));
+        }
     }
 }
 

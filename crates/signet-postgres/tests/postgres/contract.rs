@@ -1,11 +1,11 @@
-//! The contract of the ports, as every adapter keeps it.
+//! The contract of the ports, as every adapter keeps it, with the rights that the service is given and no others.
 
 use signet_conformance::{Adapter, behaviours, run};
 
 use crate::support::Database;
 
 async fn adapter() -> Adapter {
-    Database::migrated().await.adapter()
+    Database::migrated().await.in_the_role_of_the_service().adapter()
 }
 
 signet_conformance::suite!(adapter);

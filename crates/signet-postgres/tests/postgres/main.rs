@@ -7,6 +7,7 @@ mod locks;
 mod migrations;
 mod own_server;
 mod races;
+mod role;
 mod schema;
 mod support;
 mod wire;

@@ -31,8 +31,13 @@ pub fn until(what: &str, mut has_happened: impl FnMut() -> bool) {
     }
 }
 
+/// What is said to operators, with the role's name in it.
+const ROLES: &str = include_str!("../../../../docs/roles.sql");
+
 pub struct Database {
     pub store: PostgresStore,
+    /// That of the store.
+    pub url: String,
     pub sql: TestDatabase,
     pub build: Builder,
 }
@@ -54,11 +59,19 @@ impl Database {
     pub async fn with(sql: TestDatabase, options: PostgresOptions) -> Self {
         let store = PostgresStore::connect(sql.url(), options).expect("a URL");
         store.migrate().await.expect("an empty database");
-        Self { store, sql, build: Builder::new(1) }
+        Self { store, url: sql.url().to_owned(), sql, build: Builder::new(1) }
+    }
+
+    /// The same with a store that works as the role that the service is given.
+    pub fn in_the_role_of_the_service(mut self) -> Self {
+        self.url = self.sql.create_role();
+        self.sql.execute(&ROLES.replace("signet", self.sql.name()));
+        self.store = PostgresStore::connect(&self.url, ample()).expect("a URL");
+        self
     }
 
     pub fn adapter(self) -> Adapter {
-        let peer = PostgresStore::connect(self.sql.url(), PostgresOptions::default()).expect("a URL");
+        let peer = PostgresStore::connect(&self.url, PostgresOptions::default()).expect("a URL");
         Adapter::new(self.store).with_peer(Adapter::new(peer)).keeping(self.sql)
     }
 
@@ -98,7 +111,11 @@ impl Database {
 }
 
 pub fn session(sql: &TestDatabase) -> Session {
-    Session(PgConnection::establish(sql.url()).expect("a session"))
+    session_at(sql.url())
+}
+
+pub fn session_at(url: &str) -> Session {
+    Session(PgConnection::establish(url).expect("a session"))
 }
 
 /// A session of its own, which can hold a lock while the store wants it.

@@ -12,6 +12,7 @@ mod faults;
 mod life;
 mod log;
 mod program;
+mod roles;
 mod start;
 mod tls;
 mod verify;

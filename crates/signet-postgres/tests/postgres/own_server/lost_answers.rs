@@ -21,7 +21,7 @@ async fn wired(server: &PostgresServer, parameters: &str, deadline: Duration) ->
     let options = PostgresOptions { threads: 1, deadline, ..PostgresOptions::default() };
     let store = PostgresStore::connect(&url, options).expect("a URL");
     store.migrate().await.expect("migrated");
-    (Database { store, sql, build: Builder::new(1) }, wire)
+    (Database { store, url, sql, build: Builder::new(1) }, wire)
 }
 
 /// Loses the answer to what comes next.

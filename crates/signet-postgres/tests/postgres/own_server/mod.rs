@@ -4,6 +4,6 @@ mod connections;
 mod lost_answers;
 mod outages;
 mod overlaps;
-mod rights;
+mod replicas;
 mod round_trips;
 mod statements;

@@ -1,9 +1,12 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick bench-growth faults faults-long toolchain postgres fault-tools browser
+.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth toolchain postgres browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_CYCLONEDX_VERSION := 0.5.9
+CARGO_CYCLONEDX := .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 LINT := .ci/lint/node_modules
 # Options, such as `make run ARGS="--listen 127.0.0.1:8443"` or `make faults ARGS="--only kill-sqlite --seed 7"`.
 ARGS ?=
@@ -21,7 +24,7 @@ test: toolchain postgres ## Run all tests; finds or installs the PostgreSQL they
 test-browser: toolchain browser ## Use Swagger UI in a headless Chromium, which it finds or installs
 	cargo test --locked -p signet-server --features browser --test e2e browser::
 
-check: fmt clippy deny docs lint ## Formatting, lints, dependencies, documentation, the OpenAPI document
+check: fmt clippy deny advisories sbom docs lint ## Formatting, lints, dependencies, documentation, the OpenAPI document
 
 fmt:
 	cargo fmt --all --check
@@ -34,9 +37,19 @@ deny: $(CARGO_DENY)
 	$(CARGO_DENY) --locked --exclude-dev --manifest-path crates/signet-server/Cargo.toml check bans
 	$(CARGO_DENY) --locked check licenses sources
 
+advisories: $(CARGO_DENY) ## Known weaknesses of dependencies; fetches RustSec's database from the network
+	$(CARGO_DENY) --locked check advisories
+
+# The tool writes beside each manifest whose crate has a binary.
+sbom: toolchain $(CARGO_CYCLONEDX) ## What the binary is made of (CycloneDX), in target/signet.cdx.json
+	$(CARGO_CYCLONEDX) cyclonedx --quiet --describe binaries --format json --spec-version 1.5
+	mkdir -p target
+	mv crates/signet-server/signet_bin.cdx.json target/signet.cdx.json
+	rm -f crates/*/*_bin.cdx.json
+
 docs: toolchain $(LINT)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-	$(LINT)/.bin/remark --quiet --frail --no-stdout --rc-path .ci/lint/remark.mjs README.md docs
+	$(LINT)/.bin/remark --quiet --frail --no-stdout --rc-path .ci/lint/remark.mjs README.md docs .github
 
 lint: $(LINT)
 	$(LINT)/.bin/spectral lint --ruleset .ci/lint/spectral.yaml --fail-severity hint openapi.yaml
@@ -86,6 +99,9 @@ browser:
 
 $(CARGO_DENY):
 	cargo install --locked --root .tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)
+
+$(CARGO_CYCLONEDX):
+	cargo install --locked --root .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION) cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION)
 
 $(LINT): .ci/lint/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later" >&2; exit 1; }

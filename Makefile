@@ -1,7 +1,6 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny docs lint openapi bench bench-quick bench-growth faults faults-long toolchain postgres fault-tools browser
-.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth toolchain postgres browser
+.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth faults faults-long toolchain postgres fault-tools browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny

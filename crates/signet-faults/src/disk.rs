@@ -107,9 +107,12 @@ pub(crate) async fn comes_back(postgres: &PostgresServer) -> bool {
     false
 }
 
+/// When a read was begun; its status, or what was wrong with it.
+type Seen = (Instant, Result<u16, String>);
+
 /// A client that does nothing but read, and notes when and with what success.
 pub(crate) struct Reader {
-    seen: Arc<Mutex<Vec<(Instant, Result<u16, String>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
 
@@ -121,7 +124,7 @@ impl Reader {
         let id = reply.body["data"]["userId"].as_str().expect("registered").to_owned();
         let known = crate::Expected::registered(name.to_owned(), email.to_owned());
         ledger.acknowledge("reader", signet_domain::UserId::parse(&id).expect("an id"), |_| known);
-        let seen = Arc::<Mutex<Vec<_>>>::default();
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let noted = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             let paths = [

@@ -164,7 +164,7 @@ impl Ledger {
         }
         let mut found = Comparison {
             acknowledged: kept.changes.len(),
-            not_rebuilt: replayed.findings.len(),
+            not_rebuilt: usize::try_from(replayed.findings).unwrap_or(usize::MAX),
             users: users.len(),
             ..Comparison::default()
         };

@@ -82,7 +82,7 @@ impl Stores {
     /// Rebuilds every user from nothing but its trail.
     pub async fn replay(&self) -> Result<Verification, StoreError> {
         VerifyAuditTrail::new(Arc::clone(&self.partners), Arc::clone(&self.users), Arc::clone(&self.audit))
-            .execute(|_, _| {})
+            .execute(|_| {})
             .await
     }
 }

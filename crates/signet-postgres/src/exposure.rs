@@ -27,14 +27,12 @@ fn is_verified(url: &ConnectionUrl, variable: impl Fn(&str) -> Option<String>) -
         ("ssl", "true") | ("requiressl", _) => Some("require"),
         _ => None,
     });
-    match said.last().map(str::to_owned).or_else(|| variable("PGSSLMODE")) {
-        Some(mode) => mode == "verify-full" || mode == "verify-ca",
-        // The authorities of the system mean verify-full, unless another mode is asked for.
-        None => {
-            let root = url.parameters().get("sslrootcert").map(str::to_owned);
-            root.or_else(|| variable("PGSSLROOTCERT")).is_some_and(|root| root == "system")
-        }
+    if let Some(mode) = said.last().map(str::to_owned).or_else(|| variable("PGSSLMODE")) {
+        return mode == "verify-full" || mode == "verify-ca";
     }
+    // The authorities of the system mean verify-full, unless another mode is asked for.
+    let root = url.parameters().get("sslrootcert").map(str::to_owned);
+    root.or_else(|| variable("PGSSLROOTCERT")).is_some_and(|root| root == "system")
 }
 
 fn is_remote(url: &ConnectionUrl, variable: impl Fn(&str) -> Option<String>) -> bool {

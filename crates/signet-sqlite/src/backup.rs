@@ -63,7 +63,7 @@ fn copy(source: &Path, draft: &Path) -> Result<u64, String> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let made = options.write(true).create_new(true).open(draft).map_err(|error| error.to_string())?;
-    vacuum(&pool::name(source)?, &pool::name(draft)?).map_err(|error| error.to_string())?;
+    vacuum(pool::name(source)?, pool::name(draft)?).map_err(|error| error.to_string())?;
     made.sync_all().and_then(|()| made.metadata()).map(|meta| meta.len()).map_err(|error| error.to_string())
 }
 
@@ -85,7 +85,7 @@ fn publish(draft: &Path, place: &Path) -> Result<(), String> {
         io::ErrorKind::AlreadyExists => EXISTS.to_owned(),
         _ => error.to_string(),
     })?;
-    let directory = place.parent().map(Path::to_owned).unwrap_or_else(|| PathBuf::from("."));
+    let directory = place.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| error.to_string())
 }
 

@@ -69,19 +69,19 @@ fn compare(flaw: Flaw) {
 }
 
 #[test]
-#[should_panic(expected = "is not")]
+#[should_panic(expected = "minimal failing input")]
 fn a_find_that_knows_no_partners_differs_from_the_model() {
     compare(Flaw::FindsEverywhere);
 }
 
 #[test]
-#[should_panic(expected = "is not")]
+#[should_panic(expected = "minimal failing input")]
 fn a_change_that_came_too_late_differs_from_the_model() {
     compare(Flaw::AcknowledgesStale);
 }
 
 #[test]
-#[should_panic(expected = "is not")]
+#[should_panic(expected = "minimal failing input")]
 fn a_find_of_what_is_past_differs_from_the_model() {
     compare(Flaw::ReadsThePast);
 }

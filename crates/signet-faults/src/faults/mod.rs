@@ -1,16 +1,16 @@
 //! The scenarios, one kind of fault a file.
 
-mod clock;
 mod bad_keys;
 mod certificate;
+mod clock;
 mod cuts;
 mod disk_errors;
 mod failover;
 mod full;
 mod kills;
 mod outages;
-mod pooler;
 mod overload;
+mod pooler;
 mod slow;
 mod soak;
 mod terminations;

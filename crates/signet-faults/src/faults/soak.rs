@@ -94,12 +94,8 @@ pub(super) async fn mixed(run: &Run) -> Findings {
             format!("{what} do not grow, but by {:.1} in {hours:.2} hours", slope * hours),
         );
     }
-    findings.lost(format!(
-        "{} wrong answers, {} users not rebuilt by their trail",
-        wrong.len(),
-        replayed.findings.len()
-    ));
-    findings.promise(replayed.findings.is_empty(), "the trail rebuilds every user");
+    findings.lost(format!("{} wrong answers, {} users not rebuilt by their trail", wrong.len(), replayed.findings));
+    findings.promise(replayed.findings == 0, "the trail rebuilds every user");
     findings.promise(is_running, "the service goes on running");
     findings.promise(done > 0, "requests are answered");
     for what in wrong.into_iter().take(5) {

@@ -47,9 +47,7 @@ impl VerifyArgs {
         // A failure of the database leaves the JSON object open: nobody can take it for a result.
         let verified = verified?;
         let (partners, users, entries) = (verified.partners, verified.users, verified.entries);
-        if self.json {
-            differences.end(&format!(r#""partners":{partners},"users":{users},"entries":{entries}"#))?;
-        }
+        differences.end(&format!(r#""partners":{partners},"users":{users},"entries":{entries}"#))?;
         match verified.findings {
             0 if self.json => Ok(()),
             0 => print::line(&format!(
@@ -86,8 +84,11 @@ impl Differences {
         print::line(&format!("partner {partner_id}{user}: {reason}"))
     }
 
-    fn end(&self, rest: &str) -> Result<(), Failure> {
-        print::line(&format!("],{rest}}}"))
+    fn end(self, rest: &str) -> Result<(), Failure> {
+        match self.separator {
+            Some(_) => print::line(&format!("],{rest}}}")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ test: toolchain postgres ## Run all tests; finds or installs the PostgreSQL they
 test-browser: toolchain browser ## Use Swagger UI in a headless Chromium, which it finds or installs
 	cargo test --locked -p signet-server --features browser --test e2e browser::
 
-check: fmt clippy deny advisories sbom docs lint ## Formatting, lints, dependencies, documentation, the OpenAPI document
+check: fmt clippy deny docs lint ## Formatting, lints, dependencies, documentation, the OpenAPI document
 
 fmt:
 	cargo fmt --all --check

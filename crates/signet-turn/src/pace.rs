@@ -21,6 +21,9 @@ impl Pace {
             let taken = f64::from(u32::try_from(taken).unwrap_or(u32::MAX));
             self.seconds = self.seconds * KEPT + now.saturating_duration_since(since).as_secs_f64();
             self.taken = self.taken * KEPT + taken;
+        } else if !more {
+            // Twice nothing was left: whatever made it slow is over, and nothing would say so before the next rush.
+            *self = Self::default();
         }
         self.since = more.then_some(now);
     }
@@ -76,6 +79,18 @@ mod tests {
         let now = Instant::now();
         pace.note(now, 1, false);
         pace.note(now + 60 * SECOND, 1, false);
+        assert_eq!(pace.within(SECOND, 4, 1000), 1000);
+    }
+    #[test]
+    fn an_empty_queue_forgets_how_slow_it_was() {
+        let mut pace = Pace::default();
+        let now = Instant::now();
+        pace.note(now, 1, true);
+        pace.note(now + 30 * SECOND, 1, true);
+        assert_eq!(pace.within(SECOND, 4, 1000), 4);
+        pace.note(now + 31 * SECOND, 1, false);
+        assert_eq!(pace.within(SECOND, 4, 1000), 4);
+        pace.note(now + 32 * SECOND, 1, false);
         assert_eq!(pace.within(SECOND, 4, 1000), 1000);
     }
 }

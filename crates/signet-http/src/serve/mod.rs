@@ -5,6 +5,7 @@
 
 mod alarm;
 mod connection;
+mod door;
 mod drain;
 mod head;
 mod incoming;
@@ -37,12 +38,14 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use self::drain::Drain;
 use self::{
     connection::{Connection, Stream},
+    door::Door,
     drain::LINGER,
 };
 use crate::{Api, Metrics, Options, Shared, app};
 
-/// How long the threads of a server may take to hear of what one of them was told.
-const SETTLE: Duration = Duration::from_millis(100);
+/// How long the threads of a server may take to hear of what one of them was told, and a client to complete a connection
+/// that it has begun.
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// How much of an answer the kernel takes beyond what it has sent. Else it takes megabytes for a client that does not
 /// read, which would then pass for an idle one.
@@ -100,6 +103,7 @@ pub struct Serving {
 pub struct Handle {
     server: ServerHandle,
     drain: Arc<Drain>,
+    door: Arc<Door>,
 }
 
 /// Serves `api` on `listener`, over TLS where a certificate is given. Needs a Tokio runtime around it.
@@ -112,6 +116,7 @@ pub fn serve(
     metrics: Metrics,
 ) -> io::Result<Serving> {
     let drain = Arc::new(Drain::default());
+    let door = Arc::new(Door::of(&listener)?);
     let shared = Arc::new(Shared::new(api, options, metrics, Arc::clone(&drain)));
     let connections = Arc::new(AtomicUsize::new(0));
 
@@ -137,7 +142,7 @@ pub fn serve(
             .and_then(http.map_init_err(|_error| ()))
         })?
         .run();
-    let handle = Handle { server: server.handle(), drain };
+    let handle = Handle { server: server.handle(), drain, door };
     Ok(Serving { server, handle })
 }
 
@@ -207,15 +212,18 @@ impl Handle {
     pub async fn stop(&self, grace: Duration) {
         self.drain.begin();
         let stopped = async {
-            // Whoever connects in this moment is served like any other; a listener that closes with connections in its
-            // queue resets them.
+            // Whoever connects in this moment is served like any other.
             sleep(LINGER).await;
-            self.server.pause().await;
-            // The thread that accepts hears of it a moment later, and workers that stop drop what they have not begun.
+            if !self.door.shut() {
+                // Whoever comes until the listener is closed is lost.
+                self.server.pause().await;
+            }
+            // Whoever is in is handed over; workers that stop drop what they have not begun.
             sleep(SETTLE).await;
             self.server.stop(true).await;
         };
         if timeout(grace, stopped).await.is_err() {
+            self.door.shut();
             tracing::warn!("connections were still open at the end of the grace period");
             // Cuts them off, which needs no time unless a worker is stuck.
             let _ = timeout(SETTLE, self.server.stop(false)).await;

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::wire::{LONG, SHORT, Server, patient};
+use super::wire::{Client, LONG, SHORT, Server, patient};
 use crate::serve::Limits;
 
 #[actix_web::test]
@@ -177,4 +177,23 @@ async fn a_stopping_server_waits_no_longer_than_it_was_told() {
     let stopped = tokio::time::timeout(LONG / 2, server.handle.stop(SHORT)).await;
     assert!(stopped.is_ok(), "it waits");
     assert_eq!(busy.rest().await, "");
+}
+
+/// A listener that closes resets what is in its queue.
+#[cfg(target_os = "linux")]
+#[actix_web::test]
+async fn whoever_is_let_in_while_the_server_stops_is_answered() {
+    let server = Server::start(patient()).await;
+    let handle = server.handle.clone();
+    let stopped = tokio::spawn(async move { handle.stop(LONG).await });
+    let mut answered = 0;
+    while let Ok(stream) = TcpStream::connect(server.address).await {
+        let mut client = Client(stream);
+        client.send(&server.get("/partner/v1/all-users")).await;
+        let answer = client.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "the answer after {answered} others is {answer:?}");
+        answered += 1;
+    }
+    assert!(answered > 0, "nobody was let in");
+    stopped.await.expect("stops");
 }

@@ -34,6 +34,8 @@ pub struct Endpoint {
 pub struct Client {
     endpoint: Endpoint,
     connection: Option<SendRequest<Full<Bytes>>>,
+    /// How many connections it has made.
+    pub connections: usize,
     /// For how long to wait for an answer, the connection included: 15 seconds, more than the service ever takes.
     pub patience: Duration,
 }
@@ -80,7 +82,7 @@ impl Client {
     /// One that is not connected yet.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, connection: None, patience: Duration::from_secs(15) }
+        Self { endpoint, connection: None, connections: 0, patience: Duration::from_secs(15) }
     }
 
     /// Registers a user.
@@ -188,17 +190,19 @@ impl Client {
         Ok((head.status.as_u16(), head.headers, bytes))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, NoReply> {
+    async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, NoReply> {
         let refused = |error: std::io::Error| NoReply::Refused(error.to_string());
         let stream = TcpStream::connect(self.endpoint.address).await.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
-        match &self.endpoint.tls {
-            None => speak(stream).await,
+        let connection = match &self.endpoint.tls {
+            None => speak(stream).await?,
             Some(config) => {
                 let name = ServerName::try_from("localhost").expect("a name");
-                speak(TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(refused)?).await
+                speak(TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(refused)?).await?
             }
-        }
+        };
+        self.connections += 1;
+        Ok(connection)
     }
 }
 

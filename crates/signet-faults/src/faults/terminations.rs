@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -10,7 +10,6 @@ use std::{
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rustix::process::Signal;
-use serde_json::json;
 use signet_testkit::{CertificateAuthority, TestDatabase};
 use tokio::{task::JoinSet, time::sleep};
 
@@ -31,16 +30,21 @@ pub(super) async fn under_load(run: &Run) -> Findings {
     let times = run.choose(3, 20, 100);
     let database = TestDatabase::create();
     let mut service = Service::new(run, database.url());
-    service.arguments.extend(["--shutdown-delay".to_owned(), format!("{}ms", DELAY.as_millis())]);
+    // Each request is logged, which tells whether the service has seen it.
+    let arguments = ["--shutdown-delay".to_owned(), format!("{}ms", DELAY.as_millis())];
+    service.arguments = arguments.to_vec();
     service.start().await;
-    let endpoint = service.endpoint(&service.partner("Acme").key);
+    let key = service.partner("Acme").key;
     let mut random = run.random("terminations");
     let counts = Arc::new(Counts::default());
     let (mut gone, mut failed) = (Times::default(), 0);
     for life in 0..times {
         if life > 0 {
+            let plain = ["--tls", "off"].map(str::to_owned);
+            service.arguments = [&arguments[..], if life % 2 == 1 { &plain } else { &[] }].concat();
             service.start().await;
         }
+        let endpoint = service.endpoint(&key);
         let over = Arc::new(AtomicBool::new(false));
         let mut callers = JoinSet::new();
         for number in 0..CLIENTS {
@@ -64,17 +68,25 @@ pub(super) async fn under_load(run: &Run) -> Findings {
     }
 
     let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
-    let (answered, odd, unanswered) = (count(&counts.answered), count(&counts.odd), count(&counts.unanswered));
+    let (answered, odd) = (count(&counts.answered), count(&counts.odd));
+    let log = service.log();
+    let lost = counts.lost.lock().unwrap_or_else(PoisonError::into_inner);
+    let (accepted, crossed): (Vec<_>, Vec<_>) =
+        lost.iter().partition(|request| request.is_first || log.contains(&format!("\"{}\"", request.id)));
+    let (unanswered, crossed) = (accepted.len(), crossed.len());
     let mut findings = Findings::default();
-    findings.did(format!("{times} × SIGTERM under {CLIENTS} clients"));
+    findings.did(format!("{times} × SIGTERM under {CLIENTS} clients, over TLS and without in turn"));
     findings.measured(format!(
-        "{answered} requests answered, {} connections refused; gone after {:.2} s, at most {:.2} s",
+        "{answered} requests answered, {} connections refused, {crossed} requests met the end of an idle connection and \
+         were not seen; gone after {:.2} s, at most {:.2} s",
         count(&counts.refused),
         gone.per_mille(500).as_secs_f64(),
         gone.max().as_secs_f64()
     ));
     findings.lost(format!("{unanswered} accepted requests without an answer"));
     findings.promise(answered > times, format!("requests are answered, not {answered}"));
+    let seen = log.matches(r#""request_id":"l"#).count();
+    findings.promise(seen >= answered, format!("each request is logged, not {seen}"));
     findings.promise(unanswered == 0, format!("every accepted request is answered, but for {unanswered}"));
     findings.promise(odd == 0, format!("every answer is a success, but for {odd}"));
     findings.promise(failed == 0, format!("it ends with success, but for {failed} times"));
@@ -86,14 +98,21 @@ pub(super) async fn under_load(run: &Run) -> Findings {
 struct Counts {
     answered: AtomicUsize,
     odd: AtomicUsize,
-    unanswered: AtomicUsize,
     refused: AtomicUsize,
+    lost: Mutex<Vec<Lost>>,
+}
+
+/// A request without an answer.
+struct Lost {
+    id: String,
+    /// Whether it was the first one on its connection.
+    is_first: bool,
 }
 
 /// Asks on a kept connection, or on a new one, as chance will have it.
 ///
-/// A request counts as accepted when its first byte was written on a connection whose end had not been seen; one that is
-/// not gets another connection, and is refused where there is none.
+/// A request counts as accepted when the service has seen it, or it is the first one on a connection that was let in. Where
+/// a later one meets the end of the idle connection halfway, nobody could answer it (RFC 9112, section 9.5).
 struct Caller {
     name: String,
     client: Client,
@@ -110,19 +129,23 @@ impl Caller {
             if self.random.random_ratio(1, 4) {
                 self.client.disconnect();
             }
+            let (id, connections) = (format!("{}n{number}", self.name), self.client.connections);
             let answer = if self.random.random() {
-                let body = json!({ "name": "John Doe", "email": format!("{}n{number}@example.com", self.name) });
-                self.client.send("POST", "/partner/v1/register-user", None, Some(&body)).await
+                self.client.register_as(&id, "John Doe", &format!("{id}@example.com")).await
             } else {
-                self.client.get("/partner/v1/all-users?limit=5").await
+                self.client.send("GET", "/partner/v1/all-users?limit=5", Some(&id), None).await
             };
-            let counter = match answer {
-                Ok(reply) if reply.status < 300 => &self.counts.answered,
-                Ok(_) => &self.counts.odd,
-                Err(NoReply::Refused(_)) => &self.counts.refused,
-                Err(NoReply::Broken(_) | NoReply::TimedOut) => &self.counts.unanswered,
+            let counts = &self.counts;
+            match answer {
+                Ok(reply) if reply.status < 300 => counts.answered.fetch_add(1, Ordering::SeqCst),
+                Ok(_) => counts.odd.fetch_add(1, Ordering::SeqCst),
+                Err(NoReply::Refused(_)) => counts.refused.fetch_add(1, Ordering::SeqCst),
+                Err(NoReply::Broken(_) | NoReply::TimedOut) => {
+                    let mut lost = counts.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                    lost.push(Lost { id, is_first: self.client.connections > connections });
+                    lost.len()
+                }
             };
-            counter.fetch_add(1, Ordering::SeqCst);
             // At times longer than an idle connection is kept while the service stops.
             let pause = if self.random.random_ratio(1, 20) { 900 } else { 10 };
             sleep(Duration::from_millis(self.random.random_range(0..pause))).await;

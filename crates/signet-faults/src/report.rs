@@ -6,7 +6,7 @@ use std::{
 
 use signet_domain::Timestamp;
 
-use crate::{Run, Scale, Scenario};
+use crate::{Comparison, Ledger, Run, Scale, Scenario, Traffic};
 
 /// What a scenario did and saw: short phrases, which become the cells of its row.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,26 @@ impl Findings {
         if !holds {
             self.broken.push(text.into());
         }
+    }
+
+    /// What of the acknowledged changes was lost, which must be nothing, and what the clients had to complain about.
+    pub fn compared(&mut self, ledger: &Ledger, comparison: &Comparison) {
+        self.lost(comparison.to_string());
+        self.promise(comparison.is_exact(), comparison.to_string());
+        for complaint in ledger.complaints() {
+            self.promise(false, complaint);
+        }
+    }
+
+    /// How many requests were answered, how and how slowly, and how many were not.
+    pub fn attempted(&mut self, traffic: &Traffic) {
+        self.measured(format!(
+            "{} answers, slowest {:.1} s, {} of them 503; {} requests without an answer",
+            traffic.answers.len(),
+            traffic.answers.max().as_secs_f64(),
+            traffic.unavailable,
+            traffic.unanswered
+        ));
     }
 
     /// Whether every promise held.

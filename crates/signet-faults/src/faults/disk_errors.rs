@@ -120,20 +120,11 @@ async fn tell(
     healed: &Times,
 ) {
     let compared = ledger.compare(&service.stores()).await;
-    let traffic = ledger.traffic();
     findings.did(format!("{times} × each of EIO and ENOSPC on writes and syncs: {failed} calls failed"));
-    findings.measured(format!(
-        "{} answers, {} of them 503; {WRITERS} writes {:.2} s after the failure at most",
-        traffic.answers.len(),
-        traffic.unavailable,
-        healed.max().as_secs_f64()
-    ));
+    findings.attempted(&ledger.traffic());
+    findings.measured(format!("{WRITERS} writes {:.2} s after the failure at most", healed.max().as_secs_f64()));
     findings.promise(healed.max() <= HEALED_WITHIN, format!("healed in {HEALED_WITHIN:?}, not {:?}", healed.max()));
-    findings.lost(compared.to_string());
-    findings.promise(compared.is_exact(), compared.to_string());
-    for complaint in ledger.complaints() {
-        findings.promise(false, complaint);
-    }
+    findings.compared(ledger, &compared);
 }
 
 /// Which calls fail, counted in each thread by itself.

@@ -107,13 +107,8 @@ async fn once(run: &Run, loss: Loss, number: usize, findings: &mut Findings) -> 
     service.stop();
 
     let compared = ledger.compare(&service.stores()).await;
-    let traffic = ledger.traffic();
-    findings.measured(format!("{} answers, {} of them 503", traffic.answers.len(), traffic.unavailable));
-    findings.lost(compared.to_string());
-    findings.promise(compared.is_exact(), compared.to_string());
-    for complaint in ledger.complaints() {
-        findings.promise(false, complaint);
-    }
+    findings.attempted(&ledger.traffic());
+    findings.compared(&ledger, &compared);
     (first, all)
 }
 

@@ -103,10 +103,9 @@ async fn fill_up(run: &Run, service: &mut Service, disk: &Disk, postgres: Option
         findings.promise(reads > 0 && refused_reads == 0, format!("reads go on: {reads}, but {refused_reads} × 503"));
     }
     findings.promise(healed.max() <= HEALED_WITHIN, format!("healed in {HEALED_WITHIN:?}, not {:?}", healed.max()));
-    findings.lost(compared.to_string());
-    findings.promise(compared.is_exact(), compared.to_string());
-    for complaint in ledger.complaints().into_iter().chain(wrong.into_iter().take(5)) {
-        findings.promise(false, complaint);
+    findings.compared(&ledger, &compared);
+    for what in wrong.into_iter().take(5) {
+        findings.promise(false, what);
     }
     findings
 }

@@ -67,25 +67,14 @@ async fn kill(
     service.stop();
 
     let compared = ledger.compare(&service.stores()).await;
-    let traffic = ledger.traffic();
     let mut findings = Findings::default();
     findings.did(format!("{servers} × server"));
     if postgres.is_some() {
         findings.did(format!("{databases} × PostgreSQL"));
     }
-    findings.measured(format!(
-        "{} answers, slowest {:.1} s, {} of them 503; {} requests without an answer",
-        traffic.answers.len(),
-        traffic.answers.max().as_secs_f64(),
-        traffic.unavailable,
-        traffic.unanswered
-    ));
+    findings.attempted(&ledger.traffic());
     findings.measured(format!("ready again after {:.2} s at most", back.max().as_secs_f64()));
-    findings.lost(compared.to_string());
-    findings.promise(compared.is_exact(), compared.to_string());
-    for complaint in ledger.complaints() {
-        findings.promise(false, complaint);
-    }
+    findings.compared(&ledger, &compared);
     let limit = run.unless_smoke(Duration::from_secs(2));
     findings.promise(back.max() <= limit, format!("ready {limit:?} after a kill, not {:?}", back.max()));
     findings

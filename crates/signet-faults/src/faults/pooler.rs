@@ -87,21 +87,10 @@ pub(super) async fn in_transaction_mode(run: &Run) -> Findings {
     service.stop();
 
     let compared = ledger.compare(&Stores::open(&postgres.url(database.name()), service.directory())).await;
-    let traffic = ledger.traffic();
     findings.did(format!("{servers} × server, {poolers} × PgBouncer, {databases} × PostgreSQL killed"));
-    findings.measured(format!(
-        "{} answers, slowest {:.1} s, {} of them 503; {} requests without an answer",
-        traffic.answers.len(),
-        traffic.answers.max().as_secs_f64(),
-        traffic.unavailable,
-        traffic.unanswered
-    ));
+    findings.attempted(&ledger.traffic());
     findings.measured(format!("a write again {:.2} s after a kill at most", back.max().as_secs_f64()));
-    findings.lost(compared.to_string());
-    findings.promise(compared.is_exact(), compared.to_string());
-    for complaint in ledger.complaints() {
-        findings.promise(false, complaint);
-    }
+    findings.compared(&ledger, &compared);
     findings.promise(back.max() <= BACK_WITHIN, format!("a write {BACK_WITHIN:?} after a kill, not {:?}", back.max()));
     findings
 }

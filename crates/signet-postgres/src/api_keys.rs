@@ -53,7 +53,7 @@ impl ApiKeyRepository for PostgresStore {
                 query.order((api_keys::created_at, api_keys::key_id)).select(ApiKeyRow::as_select()).load(connection)
             })
             .await?;
-        rows.into_iter().map(ApiKey::try_from).collect()
+        rows.into_iter().map(|row| row.into_key(partner_id)).collect()
     }
 
     async fn revoke(&self, id: ApiKeyId, at: Timestamp) -> Result<Option<ApiKey>, StoreError> {

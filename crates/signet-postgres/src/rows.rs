@@ -31,6 +31,11 @@ impl<K: Fn() -> String> Reader<K> {
         StoreError::Corrupt { table: self.table, column, key: (self.key)() }
     }
 
+    /// Whatever a statement found: no row leaves for a partner that does not own it.
+    fn owner(&self, held: Uuid, asked: PartnerId) -> Result<PartnerId, StoreError> {
+        if held == asked.uuid() { Ok(asked) } else { Err(self.corrupt("partner_id")) }
+    }
+
     fn instant(&self, column: &'static str, value: DateTime<Utc>) -> Result<Timestamp, StoreError> {
         self.check(column, Timestamp::new(value))
     }
@@ -66,16 +71,13 @@ pub(crate) struct UserRow {
 }
 
 impl UserRow {
-    /// The user, if it is the one that was asked for: a batch mixes partners, and none may see another's user.
+    /// The user, which must be that partner's: a batch mixes partners.
     pub(crate) fn into_user(self, asked: PartnerId) -> Result<User, StoreError> {
         let (partner_id, user_id) = (self.partner_id, self.user_id);
         let row = Reader { table: "users", key: || format!("{partner_id}/{user_id}") };
-        if self.partner_id != asked.uuid() {
-            return Err(row.corrupt("partner_id"));
-        }
         let state = UserState {
+            partner_id: row.owner(self.partner_id, asked)?,
             id: UserId::new(self.user_id),
-            partner_id: asked,
             name: row.check("name", Name::parse(&self.name))?,
             email: row.check("email", EmailAddress::parse(&self.email))?,
             status: row.check("status", Status::parse(&self.status))?,
@@ -116,13 +118,11 @@ pub(crate) struct AuditRow {
 }
 
 impl AuditRow {
-    /// The entry, if it is one of the partner that asked.
+    /// The entry, which must be that partner's.
     pub(crate) fn into_entry(self, asked: PartnerId) -> Result<AuditEntry, StoreError> {
         let (partner_id, user_id, version) = (self.partner_id, self.user_id, self.version);
         let row = Reader { table: "audit_entries", key: || format!("{partner_id}/{user_id}/{version}") };
-        if self.partner_id != asked.uuid() {
-            return Err(row.corrupt("partner_id"));
-        }
+        let partner_id = row.owner(self.partner_id, asked)?;
         if self.actor_type != "api_key" {
             return Err(row.corrupt("actor_type"));
         }
@@ -130,7 +130,7 @@ impl AuditRow {
         let ip_address = self.ip_address.map(|text| text.parse()).transpose();
         Ok(AuditEntry {
             id: AuditEntryId::new(self.entry_id),
-            partner_id: asked,
+            partner_id,
             user_id: UserId::new(self.user_id),
             version: row.check("version", Version::new(self.version))?,
             action: row.check("action", Action::parse(&self.action))?,
@@ -210,6 +210,16 @@ impl From<&ApiKey> for ApiKeyRow {
     }
 }
 
+impl ApiKeyRow {
+    /// The key, which must be that partner's.
+    pub(crate) fn into_key(self, asked: PartnerId) -> Result<ApiKey, StoreError> {
+        let row = Reader { table: "api_keys", key: || format!("{}/{}", self.partner_id, self.key_id) };
+        row.owner(self.partner_id, asked)?;
+        self.try_into()
+    }
+}
+
+/// For whoever asks by the id of a key, and so for the partner that it belongs to.
 impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 

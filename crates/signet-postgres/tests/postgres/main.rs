@@ -3,6 +3,7 @@
 mod batches;
 mod contract;
 mod corrupt;
+mod isolation;
 mod locks;
 mod migrations;
 mod own_server;

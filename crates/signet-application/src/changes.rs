@@ -5,7 +5,7 @@ use signet_domain::{
     ports::{Clock, CommitError, IdGenerator, StoreError, UserRepository},
 };
 
-use crate::{Error, Request, error::ensure_own};
+use crate::{Error, Request, own::own};
 
 /// How often a change is tried again on fresh data. Of any number of writers on one user one succeeds each time, so
 /// this is also how many others may win before this one gives up.
@@ -37,29 +37,34 @@ impl Changes {
         D: Fn(&User, ChangeContext) -> Result<Option<UserChange>, (&'static str, Invalid)> + Send + Sync,
     {
         for _attempt in 0..MAX_ATTEMPTS {
-            let user = self.find(request, user_id).await?;
+            let user = find_own(&*self.users, request, user_id).await?;
             let decided = decide(&user, self.context(request));
             let Some(change) = decided.map_err(|(field, reason)| Error::InvalidField { field, reason })? else {
                 return Ok(user);
             };
-            match self.users.commit(change).await {
-                Ok(user) => return Ok(user),
-                Err(CommitError::Stale) => {}
-                Err(CommitError::EmailTaken { existing }) => return Err(Error::EmailTaken { existing }),
-                Err(CommitError::Store(error)) => return Err(error.into()),
+            if let Some(user) = self.commit(request, change).await? {
+                return Ok(user);
             }
         }
         Err(Error::Store(StoreError::Overloaded))
     }
 
-    async fn find(&self, request: &Request, user_id: UserId) -> Result<User, Error> {
-        find_own(&*self.users, request, user_id).await
+    /// The user once it is durable; `None` where the store holds another version than the change replaces.
+    pub(crate) async fn commit(&self, request: &Request, change: UserChange) -> Result<Option<User>, Error> {
+        match self.users.commit(change).await {
+            Ok(user) => own(request.partner_id(), user).map(Some),
+            Err(CommitError::Stale) => Ok(None),
+            Err(CommitError::EmailTaken { partner_id, existing }) => {
+                own(request.partner_id(), partner_id)?;
+                Err(Error::EmailTaken { existing })
+            }
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
     }
 }
 
 /// The partner's own user with that id.
 pub(crate) async fn find_own(users: &dyn UserRepository, request: &Request, user_id: UserId) -> Result<User, Error> {
-    let user = users.find(request.partner_id(), user_id).await?.ok_or(Error::UserNotFound)?;
-    ensure_own(request.partner_id(), user.partner_id)?;
-    Ok(user)
+    let found = users.find(request.partner_id(), user_id).await?;
+    own(request.partner_id(), found.ok_or(Error::UserNotFound)?)
 }

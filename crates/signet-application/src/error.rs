@@ -1,4 +1,4 @@
-use signet_domain::{Invalid, PartnerId, UserId, ports::StoreError};
+use signet_domain::{Invalid, UserId, ports::StoreError};
 
 /// Why a use case that serves a partner did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,16 +30,11 @@ pub enum Error {
     /// The cursor is not ours, or belongs to other filters or to another partner.
     #[error("not a cursor of this list")]
     InvalidCursor,
+    /// The store answered with what belongs to another partner: a defect, of which nothing is shown. Whether a change
+    /// happened is unknown.
+    #[error("the store answered with what belongs to another partner")]
+    Foreign,
     /// The store could not answer. Whether a change happened is unknown, except after an overload.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// The second barrier between partners: whatever a store returns, a caller sees its own partner's data or none.
-pub(crate) fn ensure_own(asked: PartnerId, returned: PartnerId) -> Result<(), Error> {
-    if asked == returned {
-        Ok(())
-    } else {
-        Err(Error::Store(StoreError::Unexpected { reason: "it returned a row of another partner".to_owned() }))
-    }
 }

@@ -10,6 +10,7 @@ pub mod audit;
 mod caller;
 mod changes;
 mod error;
+mod own;
 pub mod partners;
 pub mod users;
 

@@ -55,7 +55,7 @@ impl Tenant {
         if let Some(&existing) = self.by_email_key.get(user.email.key())
             && (existing != user.id || replaces.is_none())
         {
-            return Err(CommitError::EmailTaken { existing });
+            return Err(CommitError::EmailTaken { partner_id: user.partner_id, existing });
         }
         match held {
             Some(_) if replaces.is_none() => return Err(refused("a used user id").into()),
@@ -100,6 +100,7 @@ impl UserRepository for InMemoryStore {
         let users = state.partners.get(&partner_id).map_or(&[][..], |tenant| &tenant.users);
         let (offset, limit) = (saturating(page.offset()), saturating(page.limit().into()));
         Ok(UserPage {
+            partner_id,
             users: users.iter().skip(offset).take(limit).cloned().collect(),
             total: u64::try_from(users.len()).unwrap_or(u64::MAX),
         })

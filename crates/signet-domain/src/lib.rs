@@ -92,7 +92,7 @@
 //!         // Within a partner an address has one owner, who may spell it anew. A database has a unique constraint.
 //!         let owner = users.iter().filter(own).find(|user| user.email.key() == change.user.email.key());
 //!         if let Some(owner) = owner && (owner.id != change.user.id || change.replaces().is_none()) {
-//!             return Err(CommitError::EmailTaken { existing: owner.id });
+//!             return Err(CommitError::EmailTaken { partner_id: owner.partner_id, existing: owner.id });
 //!         }
 //!         match held {
 //!             Some(index) if change.replaces().is_some() => users[index] = change.user.clone(),
@@ -117,7 +117,7 @@
 //!         let own = || tables.users.iter().filter(|user| user.partner_id == partner_id);
 //!         let skipped = own().skip(usize::try_from(page.offset()).unwrap_or(usize::MAX));
 //!         let users = skipped.take(usize::try_from(page.limit()).unwrap()).cloned().collect();
-//!         Ok(UserPage { users, total: u64::try_from(own().count()).unwrap() })
+//!         Ok(UserPage { partner_id, users, total: u64::try_from(own().count()).unwrap() })
 //!     }
 //! }
 //!

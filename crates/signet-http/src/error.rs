@@ -227,7 +227,7 @@ impl From<Error> for Failure {
             Error::InvalidField { field, reason } => Self::validation(vec![Detail::invalid(field, &reason)]),
             Error::InvalidCursor => Self::new(Code::InvalidCursor),
             Error::Store(error) => error.into(),
-            // A new error of the use cases is a defect here until it has a code of its own.
+            // What is left is a defect: another partner's data, and a new error until it has a code of its own.
             other => Self::internal(&other),
         }
     }

@@ -9,7 +9,7 @@ use diesel::{
 use signet_domain::{
     Action, Actor, ApiKey, ApiKeyId, AuditEntry, AuditEntryId, Changes, EmailAddress, Invalid, KeyMode, KeyScope,
     Metadata, Name, Partner, PartnerId, RequestId, SecretHash, Status, Timestamp, User, UserId, UserState, Version,
-    ports::StoreError,
+    ports::{CommitError, StoreError},
 };
 use uuid::Uuid;
 
@@ -91,6 +91,44 @@ impl UserRow {
             return Err(row.corrupt("updated_at"));
         }
         row.check("removed_at", User::from_stored(state))
+    }
+}
+
+/// Who has an address: the columns `partner_id` and `user_id` of `users`.
+#[derive(Queryable)]
+pub(crate) struct HolderRow {
+    partner_id: Uuid,
+    user_id: Uuid,
+}
+
+pub(crate) type HolderColumns = (SqlUuid, SqlUuid);
+
+impl HolderRow {
+    /// That the address is taken, by a user which must be that partner's.
+    pub(crate) fn into_refusal(self, asked: PartnerId) -> CommitError {
+        let row = Reader { table: "users", key: || format!("{}/{}", self.partner_id, self.user_id) };
+        match row.owner(self.partner_id, asked) {
+            Ok(partner_id) => CommitError::EmailTaken { partner_id, existing: UserId::new(self.user_id) },
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// How many users there are: the columns `partner_id` and `user_count` of `partners`.
+#[derive(Queryable)]
+pub(crate) struct CountRow {
+    partner_id: Uuid,
+    user_count: i64,
+}
+
+pub(crate) type CountColumns = (SqlUuid, BigInt);
+
+impl CountRow {
+    /// The total, which must be that partner's.
+    pub(crate) fn into_total(self, asked: PartnerId) -> Result<u64, StoreError> {
+        let row = Reader { table: "partners", key: || self.partner_id.to_string() };
+        row.owner(self.partner_id, asked)?;
+        u64::try_from(self.user_count).map_err(|_negative| row.corrupt("user_count"))
     }
 }
 

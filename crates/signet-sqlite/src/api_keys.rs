@@ -10,7 +10,7 @@ use signet_domain::{
 
 use crate::{
     SqliteStore,
-    errors::{corrupt, transaction},
+    errors::transaction,
     rows::ApiKeyRow,
     schema::{api_keys, partners},
 };
@@ -57,16 +57,12 @@ impl ApiKeyRepository for SqliteStore {
 
     async fn list(&self, partner_id: PartnerId) -> Result<Vec<ApiKey>, StoreError> {
         self.read(partner_id, move |connection| {
-            let rows: Vec<_> = api_keys::table
+            let rows: Vec<ApiKeyRow> = api_keys::table
                 .filter(api_keys::partner_id.eq(partner_id.uuid().as_bytes()))
                 .order((api_keys::created_at, api_keys::key_id))
                 .select(ApiKeyRow::as_select())
                 .load(connection)?;
-            let keys: Vec<_> = rows.into_iter().map(ApiKey::try_from).collect::<Result<_, _>>()?;
-            if keys.iter().any(|key| key.partner_id != partner_id) {
-                return Err(corrupt("api_keys", "partner_id", partner_id).into());
-            }
-            Ok(keys)
+            Ok(rows.into_iter().map(|row| row.into_key(partner_id)).collect::<Result<_, _>>()?)
         })
         .await
     }

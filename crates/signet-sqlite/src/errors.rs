@@ -8,7 +8,7 @@ use diesel::{
     SqliteConnection,
     result::{DatabaseErrorKind, Error},
 };
-use signet_domain::{PartnerId, ports::StoreError};
+use signet_domain::ports::StoreError;
 use signet_turn::Refused;
 
 /// An error on its way out of a statement or a transaction.
@@ -68,11 +68,6 @@ pub(crate) fn refused(refused: Refused) -> StoreError {
 pub(crate) fn is_email_taken(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, details)
         if details.message() == "UNIQUE constraint failed: users.partner_id, users.email_key")
-}
-
-/// A value that breaks an invariant, in a row of that partner's.
-pub(crate) fn corrupt(table: &'static str, column: &'static str, partner_id: PartnerId) -> StoreError {
-    StoreError::Corrupt { table, column, key: partner_id.to_string() }
 }
 
 pub(crate) fn unexpected(reason: &str) -> StoreError {

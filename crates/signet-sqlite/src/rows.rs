@@ -8,7 +8,8 @@ use diesel::{
 };
 use signet_domain::{
     Action, Actor, ApiKey, ApiKeyId, AuditEntry, AuditEntryId, EmailAddress, KeyMode, KeyScope, Metadata, Name,
-    Partner, PartnerId, RequestId, SecretHash, Status, Timestamp, User, UserId, UserState, Version, ports::StoreError,
+    Partner, PartnerId, RequestId, SecretHash, Status, Timestamp, User, UserId, UserState, Version,
+    ports::{CommitError, StoreError},
 };
 use uuid::Uuid;
 
@@ -40,6 +41,14 @@ pub(crate) struct UserRow {
     version: i64,
 }
 
+/// Who has an address.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(Sqlite))]
+pub(crate) struct HolderRow {
+    partner_id: Vec<u8>,
+    user_id: Vec<u8>,
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_entries, check_for_backend(Sqlite))]
 pub(crate) struct AuditRow {
@@ -64,6 +73,14 @@ pub(crate) struct PartnerRow {
     name: Stored,
     created_at: i64,
     disabled_at: Option<i64>,
+}
+
+/// How many users a partner has.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = partners, check_for_backend(Sqlite))]
+pub(crate) struct CountRow {
+    partner_id: Vec<u8>,
+    user_count: i64,
 }
 
 #[derive(Queryable, Selectable)]
@@ -117,7 +134,7 @@ impl<K: Fn() -> String> Place<K> {
         millis.map(|millis| self.instant(column, millis)).transpose()
     }
 
-    /// The last line of tenancy: whatever a statement found, no row leaves for a partner that does not own it.
+    /// Whatever a statement found: no row leaves for a partner that does not own it.
     fn owner(&self, held: &[u8], asked: PartnerId) -> Result<PartnerId, StoreError> {
         if held == asked.uuid().as_bytes() { Ok(asked) } else { Err(self.corrupt("partner_id")) }
     }
@@ -131,14 +148,36 @@ fn unreadable() -> String {
     "?".to_owned()
 }
 
+impl HolderRow {
+    /// That the address is taken, by a user which must be that partner's.
+    pub(crate) fn into_refusal(self, asked: PartnerId) -> CommitError {
+        let key = || format!("{}/{}", readable(&self.partner_id), readable(&self.user_id));
+        let place = Place { table: "users", key };
+        let holder = place.owner(&self.partner_id, asked).and_then(|_own| place.uuid("user_id", &self.user_id));
+        match holder {
+            Ok(id) => CommitError::EmailTaken { partner_id: asked, existing: UserId::new(id) },
+            Err(error) => error.into(),
+        }
+    }
+}
+
+impl CountRow {
+    /// The total, which must be that partner's.
+    pub(crate) fn into_total(self, asked: PartnerId) -> Result<u64, StoreError> {
+        let place = Place { table: "partners", key: || readable(&self.partner_id) };
+        place.owner(&self.partner_id, asked)?;
+        place.read("user_count", u64::try_from(self.user_count))
+    }
+}
+
 impl UserRow {
     /// The user, which must be that partner's.
     pub(crate) fn into_user(self, asked: PartnerId) -> Result<User, StoreError> {
         let key = || format!("{}/{}", readable(&self.partner_id), readable(&self.user_id));
         let place = Place { table: "users", key };
         let state = UserState {
-            id: UserId::new(place.uuid("user_id", &self.user_id)?),
             partner_id: place.owner(&self.partner_id, asked)?,
+            id: UserId::new(place.uuid("user_id", &self.user_id)?),
             name: place.text("name", &self.name, Name::parse)?,
             email: place.text("email", &self.email, EmailAddress::parse)?,
             status: place.text("status", &self.status, Status::parse)?,
@@ -160,12 +199,13 @@ impl AuditRow {
     pub(crate) fn into_entry(self, asked: PartnerId) -> Result<AuditEntry, StoreError> {
         let key = || format!("{}/{}/{}", readable(&self.partner_id), readable(&self.user_id), self.version);
         let place = Place { table: "audit_entries", key };
+        let partner_id = place.owner(&self.partner_id, asked)?;
         if self.actor_type.0 != b"api_key" {
             return Err(place.corrupt("actor_type"));
         }
         Ok(AuditEntry {
             id: AuditEntryId::new(place.uuid("entry_id", &self.entry_id)?),
-            partner_id: place.owner(&self.partner_id, asked)?,
+            partner_id,
             user_id: UserId::new(place.uuid("user_id", &self.user_id)?),
             version: place.read("version", Version::new(self.version))?,
             action: place.text("action", &self.action, Action::parse)?,
@@ -195,13 +235,25 @@ impl TryFrom<PartnerRow> for Partner {
     }
 }
 
+impl ApiKeyRow {
+    fn key(&self) -> String {
+        let key_id = str::from_utf8(&self.key_id.0).ok().and_then(|text| ApiKeyId::parse(text).ok());
+        format!("{}/{}", readable(&self.partner_id), key_id.map_or_else(unreadable, |id| id.to_string()))
+    }
+
+    /// The key, which must be that partner's.
+    pub(crate) fn into_key(self, asked: PartnerId) -> Result<ApiKey, StoreError> {
+        Place { table: "api_keys", key: || self.key() }.owner(&self.partner_id, asked)?;
+        self.try_into()
+    }
+}
+
+/// For whoever asks by the id of a key, and so for the partner that it belongs to.
 impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 
     fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
-        let key_id = || str::from_utf8(&row.key_id.0).ok().and_then(|text| ApiKeyId::parse(text).ok());
-        let key_id = || key_id().map_or_else(unreadable, |id| id.to_string());
-        let place = Place { table: "api_keys", key: || format!("{}/{}", readable(&row.partner_id), key_id()) };
+        let place = Place { table: "api_keys", key: || row.key() };
         Ok(Self {
             id: place.text("key_id", &row.key_id, ApiKeyId::parse)?,
             partner_id: PartnerId::new(place.uuid("partner_id", &row.partner_id)?),

@@ -11,9 +11,9 @@ use signet_turn::Operation;
 
 use crate::{
     SqliteStore, audit,
-    errors::{Failure, corrupt, is_email_taken, refused, transaction, unexpected},
+    errors::{Failure, is_email_taken, refused, transaction, unexpected},
     pool::Pool,
-    rows::UserRow,
+    rows::{CountRow, HolderRow, UserRow},
     schema::{partners, users},
     updates::{NextOrdinal, Replace},
     with,
@@ -106,8 +106,8 @@ fn write(connection: &mut SqliteConnection, change: &UserChange) -> Result<Outco
 
 fn insert(connection: &mut SqliteConnection, user: &User) -> Result<Result<(), CommitError>, Failure> {
     // Nobody else writes until this transaction ends, so what is free now stays free.
-    if let Some(existing) = owner_of_address(connection, user)? {
-        return Ok(Err(CommitError::EmailTaken { existing }));
+    if let Some(refusal) = taken_address(connection, user)? {
+        return Ok(Err(refusal));
     }
     let ordinal =
         NextOrdinal { partner_id: user.partner_id.uuid().into_bytes() }.get_result::<i64>(connection).optional()?;
@@ -136,23 +136,20 @@ fn replace(connection: &mut SqliteConnection, user: &User, version: i64) -> Resu
         Ok(0) => Ok(Err(CommitError::Stale)),
         Ok(_) => Ok(Ok(())),
         // The statement alone was undone; the transaction goes on.
-        Err(error) if is_email_taken(&error) => {
-            let existing = owner_of_address(connection, user)?.ok_or(error)?;
-            Ok(Err(CommitError::EmailTaken { existing }))
-        }
+        Err(error) if is_email_taken(&error) => Ok(Err(taken_address(connection, user)?.ok_or(error)?)),
         Err(error) => Err(error.into()),
     }
 }
 
-fn owner_of_address(connection: &mut SqliteConnection, user: &User) -> Result<Option<UserId>, Failure> {
-    let owner: Option<Vec<u8>> = users::table
+/// Why the user cannot have its address, where another one has it.
+fn taken_address(connection: &mut SqliteConnection, user: &User) -> Result<Option<CommitError>, Failure> {
+    let row: Option<HolderRow> = users::table
         .filter(users::partner_id.eq(user.partner_id.uuid().as_bytes()))
         .filter(users::email_key.eq(user.email.key()))
-        .select(users::user_id)
+        .select(HolderRow::as_select())
         .get_result(connection)
         .optional()?;
-    let owner = owner.map(|id| uuid::Uuid::from_slice(&id)).transpose();
-    Ok(owner.map_err(|_error| corrupt("users", "user_id", user.partner_id))?.map(UserId::new))
+    Ok(row.map(|row| row.into_refusal(user.partner_id)))
 }
 
 fn find(connection: &mut SqliteConnection, keys: &[(PartnerId, UserId)]) -> Vec<Result<Option<User>, StoreError>> {
@@ -180,17 +177,17 @@ pub(crate) fn find_one(
 pub(crate) fn list(connection: &mut SqliteConnection, partner_id: PartnerId, page: Page) -> Result<UserPage, Failure> {
     let after = i64::try_from(page.offset()).unwrap_or(i64::MAX);
     let of_page = users::partner_id.eq(partners::partner_id).and(users::ordinal.gt(after));
-    let rows: Vec<(i64, Option<UserRow>)> = partners::table
+    let rows: Vec<(CountRow, Option<UserRow>)> = partners::table
         .left_join(users::table.on(of_page))
         .filter(partners::partner_id.eq(partner_id.uuid().as_bytes()))
         .order(users::ordinal)
         .limit(page.limit().into())
-        .select((partners::user_count, Option::<UserRow>::as_select()))
+        .select((CountRow::as_select(), Option::<UserRow>::as_select()))
         .load(connection)?;
-    let total = rows.first().map_or(Ok(0), |(total, _)| u64::try_from(*total));
-    let users = rows.into_iter().filter_map(|(_, row)| row).map(|row| row.into_user(partner_id));
-    Ok(UserPage {
-        users: users.collect::<Result<_, _>>()?,
-        total: total.map_err(|_error| corrupt("partners", "user_count", partner_id))?,
-    })
+    let mut page = UserPage { partner_id, users: Vec::with_capacity(rows.len()), total: 0 };
+    for (count, user) in rows {
+        page.total = count.into_total(partner_id)?;
+        page.users.extend(user.map(|user| user.into_user(partner_id)).transpose()?);
+    }
+    Ok(page)
 }

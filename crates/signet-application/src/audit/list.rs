@@ -6,7 +6,7 @@ use signet_domain::{
 };
 
 use super::cursor;
-use crate::{Error, Request, error::ensure_own};
+use crate::{Error, Request, own::own};
 
 /// Which part of the trail is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +53,8 @@ impl ListAuditTrail {
             None => None,
         };
         // One more than asked for tells whether there is a next page, without a second query.
-        let mut entries = self.trail.entries(partner_id, query.filter, before, query.limit + 1).await?;
-        entries.iter().try_for_each(|entry| ensure_own(partner_id, entry.partner_id))?;
+        let entries = self.trail.entries(partner_id, query.filter, before, query.limit + 1).await?;
+        let mut entries = own(partner_id, entries)?;
         let has_more = entries.len() > limit;
         entries.truncate(limit);
         let last = if has_more { entries.last() } else { None };

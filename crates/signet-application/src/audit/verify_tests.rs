@@ -84,7 +84,8 @@ impl Tables {
                 let error = StoreError::Corrupt { table: "users", column: "name", key: format!("row/{ordinal}") };
                 user.cloned().ok_or(error)
             };
-            Ok(UserPage { users: of_page.map(row).collect::<Result<_, _>>()?, total: user_count })
+            let users = of_page.map(row).collect::<Result<_, _>>()?;
+            Ok(UserPage { partner_id: PARTNER, users, total: user_count })
         });
         users.expect_find().returning(move |_, id| {
             let now = fresh.iter().chain(rows.iter().map(|(_, user)| user));

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use signet_domain::ports::{Page, UserPage, UserRepository};
 
-use crate::{Error, Request, error::ensure_own};
+use crate::{Error, Request, own::own};
 
 /// Lists a partner's users.
 pub struct ListUsers {
@@ -18,8 +18,6 @@ impl ListUsers {
 
     /// One page of the caller's users in the order of registration, oldest first, removed ones included.
     pub async fn execute(&self, request: &Request, page: Page) -> Result<UserPage, Error> {
-        let found = self.users.list(request.partner_id(), page).await?;
-        found.users.iter().try_for_each(|user| ensure_own(request.partner_id(), user.partner_id))?;
-        Ok(found)
+        own(request.partner_id(), self.users.list(request.partner_id(), page).await?)
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use signet_domain::{
     EmailAddress, Metadata, Name, User,
-    ports::{Clock, CommitError, IdGenerator, StoreError, UserRepository},
+    ports::{Clock, IdGenerator, StoreError, UserRepository},
 };
 
 use crate::{Error, Request, changes::Changes};
@@ -38,13 +38,9 @@ impl RegisterUser {
         request.require_write()?;
         let id = self.changes.ids.user_id();
         let change = User::register(id, new.name, new.email, new.metadata, self.changes.context(request));
-        match self.changes.users.commit(change).await {
-            Ok(user) => Ok(user),
-            Err(CommitError::EmailTaken { existing }) => Err(Error::EmailTaken { existing }),
-            Err(CommitError::Store(error)) => Err(error.into()),
-            Err(CommitError::Stale) => {
-                Err(Error::Store(StoreError::Unexpected { reason: "a new user id exists already".to_owned() }))
-            }
-        }
+        self.changes
+            .commit(request, change)
+            .await?
+            .ok_or_else(|| Error::Store(StoreError::Unexpected { reason: "a new user id exists already".to_owned() }))
     }
 }

@@ -129,7 +129,7 @@ async fn compare(adapter: &Adapter, model: &Model, number: usize) -> Result<(), 
             prop_assert_eq!(found, Answer::Find(Ok(Some(user.clone()))));
         }
         let listed = ask(adapter, Operation::List(partner_id, page)).await;
-        prop_assert_eq!(listed, Answer::List(Ok(UserPage { users, total })));
+        prop_assert_eq!(listed, Answer::List(Ok(UserPage { partner_id, users, total })));
     }
     let mut before = None;
     for entries in trail.chunks(9).chain([&[][..]]) {

@@ -23,14 +23,14 @@ pub(crate) fn judge(story: &Story, event: &Event) -> bool {
                 .is_some_and(|held| held.user == *user && held.entry == change.audit)
         }
         (Operation::Commit(change), Answer::Commit(Err(CommitError::Stale))) => is_stale(story, change, asking),
-        (Operation::Commit(change), Answer::Commit(Err(CommitError::EmailTaken { existing }))) => {
-            is_taken(story, change, *existing, asking)
+        (Operation::Commit(change), Answer::Commit(Err(CommitError::EmailTaken { partner_id, existing }))) => {
+            *partner_id == change.user.partner_id && is_taken(story, change, *existing, asking)
         }
         (Operation::Find(_, user_id), Answer::Find(Ok(None))) => story.absent(*user_id).and(asking).is_open(),
         (Operation::Find(_, user_id), Answer::Find(Ok(Some(user)))) => {
             user.id == *user_id && held(story, user).is_some_and(|held| held.and(asking).is_open())
         }
-        (Operation::List(_, page), Answer::List(Ok(found))) => {
+        (Operation::List(partner_id, page), Answer::List(Ok(found))) if found.partner_id == *partner_id => {
             listed(story, *page, found).is_some_and(|listed| listed.and(asking).is_open())
         }
         (Operation::Trail(_, filter, before, limit), Answer::Trail(Ok(entries))) => {

@@ -165,7 +165,8 @@ impl Model {
         if let Some(owner) = owner
             && (owner.user != user || replaces.is_none())
         {
-            return Answer::Commit(Err(CommitError::EmailTaken { existing: self.world.user(owner.user) }));
+            let (partner_id, existing) = (self.world.partner(partner), self.world.user(owner.user));
+            return Answer::Commit(Err(CommitError::EmailTaken { partner_id, existing }));
         }
         let version = Version { state, action, entry: self.positions.len() };
         match lives.iter_mut().find(|life| life.user == user) {
@@ -183,7 +184,8 @@ impl Model {
         let lives = self.partners.get(partner).map_or(&[][..], Vec::as_slice);
         let (limit, offset) = (usize::try_from(limit).expect("small"), usize::try_from(offset).expect("64 bits"));
         let users = lives.iter().skip(offset).take(limit).map(|life| self.told_user(partner, life)).collect();
-        Answer::List(Ok(UserPage { users, total: u64::try_from(lives.len()).expect("64 bits") }))
+        let (partner_id, total) = (self.world.partner(partner), u64::try_from(lives.len()).expect("64 bits"));
+        Answer::List(Ok(UserPage { partner_id, users, total }))
     }
 }
 

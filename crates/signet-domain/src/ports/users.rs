@@ -43,6 +43,8 @@ impl Page {
 /// One page of a partner's users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserPage {
+    /// Whose they are; so a total, too, tells whose it is.
+    pub partner_id: PartnerId,
     /// The users of the page, in the order of registration, oldest first.
     pub users: Vec<User>,
     /// How many users the partner has, removed ones included.
@@ -55,6 +57,8 @@ pub enum CommitError {
     /// Another user of the partner, removed ones included, has an address with the same key.
     #[error("the e-mail address belongs to user {existing}")]
     EmailTaken {
+        /// Whose user that is: an id alone would not tell.
+        partner_id: PartnerId,
         /// That user.
         existing: UserId,
     },

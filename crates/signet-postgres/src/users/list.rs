@@ -11,7 +11,7 @@ use signet_domain::{
 use uuid::Uuid;
 
 use crate::{
-    rows::{USER_COLUMNS, UserColumns, UserRow},
+    rows::{CountColumns, CountRow, USER_COLUMNS, UserColumns, UserRow},
     statement::statement,
 };
 
@@ -26,14 +26,16 @@ pub(super) fn list_users(
         offset: i64::try_from(page.offset()).unwrap_or(i64::MAX),
         limit: page.limit().into(),
     };
-    let rows: Vec<(i64, Option<UserRow>)> = statement.load(connection)?;
-    let total = rows.first().map_or(0, |(total, _)| *total);
-    let Ok(total) = u64::try_from(total) else {
-        let key = partner_id.to_string();
-        return Ok(Err(StoreError::Corrupt { table: "partners", column: "user_count", key }));
-    };
-    let users = rows.into_iter().filter_map(|(_, row)| Some(row?.into_user(partner_id)));
-    Ok(users.collect::<Result<_, _>>().map(|users| UserPage { users, total }))
+    Ok(page_of(partner_id, statement.load(connection)?))
+}
+
+fn page_of(partner_id: PartnerId, rows: Vec<(CountRow, Option<UserRow>)>) -> Result<UserPage, StoreError> {
+    let mut page = UserPage { partner_id, users: Vec::with_capacity(rows.len()), total: 0 };
+    for (count, user) in rows {
+        page.total = count.into_total(partner_id)?;
+        page.users.extend(user.map(|user| user.into_user(partner_id)).transpose()?);
+    }
+    Ok(page)
 }
 
 /// A page and the total in one snapshot. Ordinals have no gaps, so the offset is a place in the index to start from.
@@ -43,12 +45,14 @@ struct List {
     limit: i64,
 }
 
-statement!(const List, (BigInt, Nullable<UserColumns>));
+statement!(const List, (CountColumns, Nullable<UserColumns>));
 
 impl QueryFragment<Pg> for List {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         // The ordinal is the last column, past those that are read.
-        out.push_sql("SELECT partners.user_count, page.* FROM partners LEFT JOIN LATERAL (SELECT ");
+        out.push_sql(
+            "SELECT partners.partner_id, partners.user_count, page.* FROM partners LEFT JOIN LATERAL (SELECT ",
+        );
         out.push_sql(USER_COLUMNS);
         out.push_sql(", ordinal FROM users WHERE users.partner_id = partners.partner_id AND ordinal > ");
         out.push_bind_param::<BigInt, _>(&self.offset)?;

@@ -2,20 +2,20 @@ use diesel::{
     PgConnection, QueryResult, RunQueryDsl,
     pg::Pg,
     query_builder::{AstPass, QueryFragment},
-    sql_types::{BigInt, Bool, Nullable, Uuid as SqlUuid},
+    sql_types::{BigInt, Bool, Nullable},
 };
-use signet_domain::{
-    UserChange, UserId,
-    ports::{CommitError, StoreError},
-};
-use uuid::Uuid;
+use signet_domain::{UserChange, ports::StoreError};
 
 use super::{
     Outcome,
     batch::{Batch, audit_insert},
     no_answer,
 };
-use crate::{errors::breaks_unique, statement::statement};
+use crate::{
+    errors::breaks_unique,
+    rows::{HolderColumns, HolderRow},
+    statement::statement,
+};
 
 /// How often a single registration is tried against others that take its address and give it up again.
 const TRIES: u32 = 3;
@@ -25,18 +25,18 @@ pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChan
     let mut tries = TRIES;
     let rows = loop {
         tries -= 1;
-        match Register(&batch).load::<(i64, Option<Uuid>, bool)>(connection) {
+        match Register(&batch).load::<(i64, Option<HolderRow>, bool)>(connection) {
             // The address was taken after the statement's snapshot was made: the next snapshot shows by whom.
             Err(error) if breaks_unique(&error, "users_email_key_unique") && tries > 0 => {}
             rows => break rows?,
         }
     };
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(no_answer().into())).collect();
-    for (position, existing, inserted) in rows {
+    for (position, holder, inserted) in rows {
         let index = usize::try_from(position - 1).unwrap_or(usize::MAX);
-        if let Some(outcome) = outcomes.get_mut(index) {
-            *outcome = match existing {
-                Some(existing) => Err(CommitError::EmailTaken { existing: UserId::new(existing) }),
+        if let (Some(outcome), Some(change)) = (outcomes.get_mut(index), changes.get(index)) {
+            *outcome = match holder {
+                Some(holder) => Err(holder.into_refusal(change.user.partner_id)),
                 None if inserted => Ok(()),
                 None => Err(StoreError::Unexpected { reason: "there is no such partner".into() }.into()),
             };
@@ -47,7 +47,7 @@ pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChan
 
 /// Registers a batch in one statement, hence in one transaction:
 ///
-/// 1. `judged`: who has the address already, in the table or earlier in the batch;
+/// 1. `judged`: who has the address already, in the table or earlier in the batch, and of which partner that is;
 /// 2. `held`: the rows of the partners concerned, locked in one order, so that two batches cannot wait for each other;
 /// 3. `counted`: their counters moved on. The statement's snapshot may be older than the lock; but READ COMMITTED
 ///    updates the latest version of a row, and returns it, so the numbers follow on from those of whoever held the
@@ -56,7 +56,7 @@ pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChan
 ///    and their audit entries.
 struct Register<'a>(&'a Batch<'a>);
 
-statement!(const Register<'a>, (BigInt, Nullable<SqlUuid>, Bool));
+statement!(const Register<'a>, (BigInt, Nullable<HolderColumns>, Bool));
 
 impl QueryFragment<Pg> for Register<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -64,10 +64,11 @@ impl QueryFragment<Pg> for Register<'_> {
         self.0.walk_members(&mut out)?;
         out.push_sql(
             "), judged AS (
-                SELECT member.*, coalesce(owner.user_id, nullif(first_value(member.user_id) OVER (
-                    PARTITION BY member.partner_id, member.email_key ORDER BY member.position), member.user_id)) AS existing
+                SELECT member.*, coalesce(owner.partner_id, member.partner_id) AS of_partner,
+                    coalesce(owner.user_id, nullif(first_value(member.user_id) OVER (PARTITION BY
+                        member.partner_id, member.email_key ORDER BY member.position), member.user_id)) AS existing
                 FROM member LEFT JOIN LATERAL (
-                    SELECT user_id FROM users
+                    SELECT partner_id, user_id FROM users
                     WHERE users.partner_id = member.partner_id AND users.email_key = member.email_key LIMIT 1
                 ) AS owner ON true
             ), fresh AS (
@@ -94,7 +95,8 @@ impl QueryFragment<Pg> for Register<'_> {
         );
         out.push_sql(&audit_insert("done"));
         out.push_sql(
-            ") SELECT position, existing, done.position IS NOT NULL FROM judged LEFT JOIN done USING (position)",
+            ") SELECT position, of_partner, existing, done.position IS NOT NULL
+                FROM judged LEFT JOIN done USING (position)",
         );
         Ok(())
     }

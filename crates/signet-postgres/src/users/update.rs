@@ -4,14 +4,18 @@ use diesel::{
     query_builder::{AstPass, QueryFragment},
     sql_types::{BigInt, Text, Uuid as SqlUuid},
 };
-use signet_domain::{UserChange, UserId, ports::CommitError};
+use signet_domain::{UserChange, ports::CommitError};
 use uuid::Uuid;
 
 use super::{
     Outcome,
     batch::{Batch, audit_insert},
 };
-use crate::{errors::breaks_unique, statement::statement};
+use crate::{
+    errors::breaks_unique,
+    rows::{HolderColumns, HolderRow},
+    statement::statement,
+};
 
 pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
     match (Update(Batch::new(changes)?)).load::<i64>(connection) {
@@ -21,11 +25,9 @@ pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange
             .collect()),
         Err(error) => match changes {
             [change] if breaks_unique(&error, "users_email_key_unique") => {
-                Ok(vec![Err(match owner(connection, change)? {
-                    Some(existing) => CommitError::EmailTaken { existing },
-                    // It has been given up already: decide again.
-                    None => CommitError::Stale,
-                })])
+                // Where nobody has it, it has been given up already: decide again.
+                let holder = holder(connection, change)?;
+                Ok(vec![Err(holder.map_or(CommitError::Stale, |row| row.into_refusal(change.user.partner_id)))])
             }
             _ => Err(error),
         },
@@ -33,21 +35,21 @@ pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange
 }
 
 /// Who has the address that the change wants.
-fn owner(connection: &mut PgConnection, change: &UserChange) -> QueryResult<Option<UserId>> {
-    let statement = Owner { partner_id: change.user.partner_id.uuid(), email_key: change.user.email.key() };
-    Ok(statement.get_result::<Uuid>(connection).optional()?.map(UserId::new))
+fn holder(connection: &mut PgConnection, change: &UserChange) -> QueryResult<Option<HolderRow>> {
+    let statement = Holder { partner_id: change.user.partner_id.uuid(), email_key: change.user.email.key() };
+    statement.get_result(connection).optional()
 }
 
-struct Owner<'a> {
+struct Holder<'a> {
     partner_id: Uuid,
     email_key: &'a str,
 }
 
-statement!(const Owner<'a>, SqlUuid);
+statement!(const Holder<'a>, HolderColumns);
 
-impl QueryFragment<Pg> for Owner<'_> {
+impl QueryFragment<Pg> for Holder<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT user_id FROM users WHERE partner_id = ");
+        out.push_sql("SELECT partner_id, user_id FROM users WHERE partner_id = ");
         out.push_bind_param::<SqlUuid, _>(&self.partner_id)?;
         out.push_sql(" AND email_key = ");
         out.push_bind_param::<Text, _>(&self.email_key)

@@ -82,11 +82,11 @@ async fn each_member_of_a_batch_gets_its_own_outcome() {
     ];
     let expected = vec![
         Ok(changes[0].user.clone()),
-        Err(CommitError::EmailTaken { existing: changes[0].user.id }),
+        Err(CommitError::EmailTaken { partner_id, existing: changes[0].user.id }),
         Ok(changes[2].user.clone()),
         Err(CommitError::Stale),
         Ok(changes[4].user.clone()),
-        Err(CommitError::EmailTaken { existing: john.id }),
+        Err(CommitError::EmailTaken { partner_id, existing: john.id }),
     ];
     assert_eq!(commit_together(&store, &file, changes).await, expected);
     let page = store.list(partner_id, Page::new(100, 0).expect("a page")).await.expect("an answer");
@@ -115,6 +115,20 @@ async fn a_member_that_breaks_a_statement_breaks_alone() {
     let committed = [&changes[..7], &changes[8..13], &changes[14..]].concat();
     assert_eq!(page.users, committed.into_iter().map(|change| change.user).collect::<Vec<_>>());
     assert_eq!(page.total, 18);
+}
+
+#[tokio::test]
+async fn a_holder_that_cannot_be_told_fails_whoever_wants_its_address_alone() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
+    let unchecked = "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF";
+    let mut other = file.connect();
+    other.batch_execute(&format!("{unchecked}; UPDATE users SET user_id = x'00'")).expect("corrupted");
+    let changes = ["jane@example.com", "john@example.com", "jim@example.com"];
+    let changes: Vec<_> = changes.map(|address| build.registration(partner_id, address)).into();
+    let refused = StoreError::Corrupt { table: "users", column: "user_id", key: format!("{partner_id}/?") };
+    let expected = [Ok(changes[0].user.clone()), Err(CommitError::Store(refused)), Ok(changes[2].user.clone())];
+    assert_eq!(commit_together(&store, &file, changes).await, expected);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ thread_local! {
 
 /// What was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -53,7 +53,7 @@ impl MakeWriter<'_> for CurrentLog {
 impl Log {
     /// Of this thread from now on. One subscriber serves the whole process: what several that come and go make of the
     /// same events depends on which of them saw an event first.
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let is_wanted = dynamic_filter_fn(|_, _| CURRENT.with_borrow(Option::is_some));
@@ -65,7 +65,7 @@ impl Log {
         log
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("no panic while writing").clone()).expect("UTF-8")
     }
 

@@ -4,6 +4,7 @@ mod documents;
 mod faults;
 mod framing;
 mod log;
+mod mixed_up;
 mod operations;
 mod ratchet;
 mod refusals;

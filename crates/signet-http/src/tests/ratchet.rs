@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use signet_domain::ports::{AuditFilter, AuditTrail, UserRepository};
 
-use super::support::{World, request};
+use super::{
+    log::Log,
+    mixed_up::mixed_up,
+    support::{World, request},
+};
 use crate::openapi_json;
 
 /// How an operation is called on a user of the partner, and what it does.
@@ -175,6 +180,31 @@ async fn no_operation_crosses_from_one_partner_to_another() {
         }
         assert_eq!(trail(&world).await, before, "{}", sample.id);
         assert_eq!(world.call("GET", "/all-users", Value::Null).await.data(), own, "{}", sample.id);
+    }
+}
+
+/// The use cases are a barrier by themselves: that of the store is off.
+#[actix_web::test]
+async fn no_operation_shows_what_a_store_mixes_up() {
+    for sample in SAMPLES {
+        let log = Log::start();
+        let (world, canary) = mixed_up().await;
+        let id = canary.id.to_string();
+        let reply = world.call(sample.method, &sample.target(&id), (sample.body)(&id)).await;
+        assert_eq!(reply.status, 500, "{}: {}", sample.id, reply.json);
+        let request_id = reply.header("x-request-id");
+        let error = json!({"code": "internal_error", "requestId": request_id});
+        let envelope = json!({"success": false, "message": "Something went wrong on our side.", "error": error});
+        assert_eq!(reply.json, envelope, "{}", sample.id);
+
+        let text = log.text();
+        assert!(text.contains("the store answered with what belongs to another partner"), "{}: {text}", sample.id);
+        for personal in [id.as_str(), canary.name.as_str(), canary.email.as_str()] {
+            assert!(!text.contains(personal), "{}: {text}", sample.id);
+        }
+        assert_eq!(world.store.find(canary.partner_id, canary.id).await, Ok(Some(canary.clone())), "{}", sample.id);
+        let entries = world.store.entries(canary.partner_id, AuditFilter::default(), None, 100).await;
+        assert_eq!(entries.expect("a trail").len(), 1, "{}", sample.id);
     }
 }
 

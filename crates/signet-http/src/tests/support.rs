@@ -57,10 +57,19 @@ impl World {
         keys: Arc<dyn ApiKeyRepository>,
         options: Options,
     ) -> Self {
+        Self::from_ports(store.clone(), (users, store), keys, options).await
+    }
+
+    /// One whose users and their trail, or keys, are kept elsewhere.
+    pub(super) async fn from_ports(
+        store: Arc<InMemoryStore>,
+        (users, trail): (Arc<dyn UserRepository>, Arc<dyn AuditTrail>),
+        keys: Arc<dyn ApiKeyRepository>,
+        options: Options,
+    ) -> Self {
         let build = Builder::new(1);
         let (clock, ids) = (Arc::new(build.clock.clone()), Arc::new(build.ids.clone()));
         let verified = Arc::new(VerifiedKeys::default());
-        let trail: Arc<dyn AuditTrail> = store.clone();
         let api = Api {
             register_user: RegisterUser::new(users.clone(), clock.clone(), ids.clone()),
             list_users: ListUsers::new(users.clone()),

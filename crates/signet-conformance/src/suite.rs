@@ -73,6 +73,11 @@ macro_rules! suite {
             an_entry_is_read_as_committed
             a_trail_sees_every_acknowledged_change
         );
+        $crate::suite!(@group $make, isolation:
+            who_knows_another_partners_ids_gets_and_changes_nothing
+            twins_under_two_partners_live_their_own_lives
+            twins_that_are_asked_for_at_once_are_told_apart
+        );
         $crate::suite!(@group $make, model:
             every_answer_is_that_of_a_model
         );
@@ -128,6 +133,7 @@ mod tests {
             include_str!("behaviours/lists.rs"),
             include_str!("behaviours/audit.rs"),
             include_str!("behaviours/at_once.rs"),
+            include_str!("behaviours/isolation.rs"),
             include_str!("behaviours/model.rs"),
             include_str!("behaviours/partners.rs"),
             include_str!("behaviours/api_keys.rs"),

@@ -6,6 +6,7 @@ pub mod at_once;
 pub mod audit;
 pub mod batches;
 pub mod commits;
+pub mod isolation;
 pub mod lists;
 pub mod model;
 pub(crate) mod operation;

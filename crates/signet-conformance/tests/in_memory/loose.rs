@@ -86,6 +86,13 @@ fn a_find_of_what_is_past_differs_from_the_model() {
     compare(Flaw::ReadsThePast);
 }
 
+#[test]
+#[should_panic(expected = "left == right")]
+fn a_find_that_knows_no_partners_is_found_out_by_whoever_knows_an_id() {
+    let know = behaviours::isolation::who_knows_another_partners_ids_gets_and_changes_nothing;
+    run("loose", || async { adapter(Flaw::FindsEverywhere) }, know);
+}
+
 /// Has many use an adapter with that flaw at once.
 fn race(flaw: Flaw) {
     run("loose", || async { adapter(flaw) }, behaviours::at_once::the_trail_tells_how_every_answer_came_about);

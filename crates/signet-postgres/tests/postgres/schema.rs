@@ -27,6 +27,27 @@ async fn every_primary_key_and_unique_constraint_leads_with_the_partner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_reference_stays_within_the_partner() {
+    let database = Database::migrated().await;
+    let references = database.sql.query(
+        "SELECT c.conrelid::regclass, c.confrelid::regclass, string_agg(a.attname || ' ' || b.attname, ', ' ORDER BY n)
+         FROM pg_constraint c, unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (one, other, n)
+         JOIN pg_attribute a ON a.attnum = k.one JOIN pg_attribute b ON b.attnum = k.other
+         WHERE c.contype = 'f' AND a.attrelid = c.conrelid AND b.attrelid = c.confrelid
+         GROUP BY c.oid, c.conrelid, c.confrelid ORDER BY c.conrelid::regclass::text COLLATE \"C\"",
+    );
+    let references: Vec<&str> = references.lines().collect();
+    assert_eq!(
+        references,
+        [
+            "api_keys|partners|partner_id partner_id",
+            "audit_entries|users|partner_id partner_id, user_id user_id",
+            "users|partners|partner_id partner_id",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_constraints_bite() {
     let database = Database::migrated().await;
     let partner = database.partner().await;

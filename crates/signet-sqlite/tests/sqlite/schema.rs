@@ -130,6 +130,29 @@ async fn every_table_checks_types_and_every_key_leads_with_the_partner() {
     }
 }
 
+#[tokio::test]
+async fn every_reference_stays_within_the_partner() {
+    let (_file, mut connection, _) = populated().await;
+    let references = format!(
+        "SELECT t.name || ' ' || f.\"table\" || ': ' || group_concat(f.\"from\" || ' ' || f.\"to\", ', ') AS line
+         FROM ({TABLES}) t, pragma_foreign_key_list(t.name) f GROUP BY t.name, f.id ORDER BY 1"
+    );
+    assert_eq!(
+        lines(&mut connection, &references),
+        [
+            "api_keys partners: partner_id partner_id",
+            "audit_entries users: partner_id partner_id, user_id user_id",
+            "users partners: partner_id partner_id",
+        ]
+    );
+    let another = "INSERT INTO partners VALUES (x'00000000000070008000000000000001', 'Another', 0, NULL, 0)";
+    connection.batch_execute(another).expect("a partner");
+    let entry =
+        "INSERT INTO audit_entries SELECT x'00000000000070008000000000000001', user_id, version, entry_id, action,
+        actor_type, actor_id, actor_name, changes, request_id, ip_address, occurred_at FROM audit_entries";
+    assert_eq!(refusal(&mut connection, entry), "FOREIGN KEY constraint failed");
+}
+
 /// Tables, columns and whether they may be null; keys and indexes by their columns.
 #[tokio::test]
 async fn both_databases_have_the_same_tables() {

@@ -16,12 +16,16 @@
 mod binaries;
 mod certificates;
 mod database;
+mod keyed;
 mod lines;
 mod server;
+mod statements;
 mod supervisor;
 
 pub use binaries::tool;
 pub use certificates::{CertificateAuthority, Identity};
 pub use database::TestDatabase;
+pub use keyed::unkeyed;
 pub use lines::Lines;
 pub use server::{PostgresServer, ServerOptions, free_port};
+pub use statements::{Statements, Watch};

@@ -4,6 +4,7 @@ mod batches;
 mod contract;
 mod corrupt;
 mod isolation;
+mod keyed;
 mod locks;
 mod migrations;
 mod own_server;

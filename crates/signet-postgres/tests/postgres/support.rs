@@ -12,7 +12,9 @@ use signet_domain::{
     ports::{Page, PartnerRepository, StoreError, UserPage, UserRepository},
 };
 use signet_postgres::{PostgresOptions, PostgresStore};
-use signet_testkit::{PostgresServer, ServerOptions, TestDatabase};
+use signet_testkit::{PostgresServer, ServerOptions, TestDatabase, Watch};
+
+use crate::keyed::watch;
 
 /// How much later than its deadline something may be seen to happen, on a machine that does much else.
 pub const MARGIN: Duration = Duration::from_secs(10);
@@ -40,6 +42,7 @@ pub struct Database {
     pub url: String,
     pub sql: TestDatabase,
     pub build: Builder,
+    pub watch: Watch,
 }
 
 impl Database {
@@ -57,9 +60,10 @@ impl Database {
     }
 
     pub async fn with(sql: TestDatabase, options: PostgresOptions) -> Self {
+        let watch = watch();
         let store = PostgresStore::connect(sql.url(), options).expect("a URL");
         store.migrate().await.expect("an empty database");
-        Self { store, url: sql.url().to_owned(), sql, build: Builder::new(1) }
+        Self { store, url: sql.url().to_owned(), sql, build: Builder::new(1), watch }
     }
 
     /// The same with a store that works as the role that the service is given.
@@ -72,7 +76,7 @@ impl Database {
 
     pub fn adapter(self) -> Adapter {
         let peer = PostgresStore::connect(&self.url, PostgresOptions::default()).expect("a URL");
-        Adapter::new(self.store).with_peer(Adapter::new(peer)).keeping(self.sql)
+        Adapter::new(self.store).with_peer(Adapter::new(peer)).keeping((self.sql, self.watch))
     }
 
     /// A new partner, stored.

@@ -4,6 +4,7 @@ mod batches;
 mod contract;
 mod corruption;
 mod files;
+mod keyed;
 mod locks;
 mod migrations;
 mod schema;

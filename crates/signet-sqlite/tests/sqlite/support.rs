@@ -9,17 +9,23 @@ use diesel::{
 use signet_conformance::Builder;
 use signet_domain::{PartnerId, ports::PartnerRepository};
 use signet_sqlite::{SqliteOptions, SqliteStore};
+use signet_testkit::Watch;
+
+use crate::keyed::watch;
 
 /// An empty directory with the place of a database in it, deleted on drop.
-pub struct File(tempfile::TempDir);
+pub struct File {
+    directory: tempfile::TempDir,
+    _watch: Watch,
+}
 
 impl File {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
+        Self { directory: tempfile::tempdir().expect("a directory"), _watch: watch() }
     }
 
     pub fn path(&self) -> PathBuf {
-        self.0.path().join("signet.db")
+        self.directory.path().join("signet.db")
     }
 
     pub fn open(&self, options: SqliteOptions) -> SqliteStore {

@@ -9,19 +9,20 @@ use signet_testkit::{PostgresServer, TestDatabase};
 
 use crate::{
     batches::{Answer, entries_equal_changes, settle},
+    keyed::watch,
     support::{Database, ample, is_unavailable, private, until},
     wire::Wire,
 };
 
 /// With one thread that reads and one that writes.
 async fn wired(server: &PostgresServer, parameters: &str, deadline: Duration) -> (Database, Wire) {
-    let sql = TestDatabase::create_on(server);
+    let (watch, sql) = (watch(), TestDatabase::create_on(server));
     let wire = Wire::to(server.port());
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable{parameters}", wire.port, sql.name());
     let options = PostgresOptions { threads: 1, deadline, ..PostgresOptions::default() };
     let store = PostgresStore::connect(&url, options).expect("a URL");
     store.migrate().await.expect("migrated");
-    (Database { store, url, sql, build: Builder::new(1) }, wire)
+    (Database { store, url, sql, build: Builder::new(1), watch }, wire)
 }
 
 /// Loses the answer to what comes next.

@@ -1,0 +1,96 @@
+//! Every statement of a store says whose rows it is about, as Diesel is seen to begin it: in all tests of this program,
+//! and so in those of the whole contract.
+
+use std::{sync::Once, thread};
+
+use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
+use signet_domain::{
+    Action,
+    ports::{ApiKeyRepository, AuditFilter, AuditTrail, PartnerRepository, UserRepository},
+};
+use signet_testkit::{Statements, Watch};
+
+use crate::support::Database;
+
+/// What belongs to a partner, the partner itself included.
+const TABLES: [&str; 4] = ["partners", "api_keys", "users", "audit_entries"];
+
+/// What is about no partner in particular.
+const EXCEPTIONS: [(&str, &str); 4] = [
+    (
+        "FROM (api_keys INNER JOIN partners ON (api_keys.partner_id = partners.partner_id)) \
+         WHERE (api_keys.key_id = $1) LIMIT $2",
+        "a request brings the id of a key, and whose it is has to be found out",
+    ),
+    (
+        "UPDATE api_keys SET revoked_at = $1 WHERE ((api_keys.key_id = $2) AND (api_keys.revoked_at IS NULL))",
+        "an operator revokes a key by its id",
+    ),
+    ("FROM api_keys WHERE (api_keys.key_id = $1) LIMIT $2", "and is shown whose it was"),
+    (
+        "FROM partners ORDER BY partners.created_at, partners.partner_id",
+        "an operator lists the partners, and `signet verify` goes through them",
+    ),
+];
+
+static STATEMENTS: Statements = Statements::new(&TABLES, "partner_id", &EXCEPTIONS);
+
+/// Has whatever a store begins looked at, from now on.
+pub fn watch() -> Watch {
+    static BEGIN: Once = Once::new();
+    BEGIN.call_once(|| {
+        let look =
+            || -> Option<Box<dyn Instrumentation>> { Some(Box::new(|event: InstrumentationEvent<'_>| look(&event))) };
+        set_default_instrumentation(look).expect("no panic");
+    });
+    STATEMENTS.watch()
+}
+
+/// The threads of stores alone: what a test does beside them is its own affair.
+fn look(event: &InstrumentationEvent<'_>) {
+    if let InstrumentationEvent::StartQuery { query, .. } = event
+        && thread::current().name().is_some_and(|name| name.starts_with("postgres-"))
+    {
+        let text = query.to_string();
+        STATEMENTS.note(text.split(" -- binds:").next().unwrap_or_default());
+    }
+}
+
+/// Or all that is said here would be said of nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_of_every_port_is_looked_at() {
+    let database = Database::migrated().await;
+    let partner = database.partner().await;
+    PartnerRepository::list(&database.store).await.expect("a list");
+    PartnerRepository::set_disabled(&database.store, partner, None).await.expect("enabled");
+    let key = database.build.api_key(partner);
+    ApiKeyRepository::insert(&database.store, key.clone()).await.expect("inserted");
+    ApiKeyRepository::list(&database.store, partner).await.expect("a list");
+    ApiKeyRepository::find(&database.store, key.id.clone()).await.expect("an answer");
+    ApiKeyRepository::revoke(&database.store, key.id, key.created_at).await.expect("revoked");
+    let john = database.user(partner, "john@example.com").await;
+    let jane = database.user(partner, "jane@example.com").await;
+    database.store.commit(database.build.readdressing(&jane, "john@example.com")).await.expect_err("taken");
+    database.find(partner, john.id).await.expect("an answer");
+    database.list(partner).await.expect("a list");
+    let filter = AuditFilter { user_id: Some(john.id), action: Some(Action::Registered) };
+    database.store.entries(partner, filter, None, 10).await.expect("a trail");
+
+    let seen = STATEMENTS.seen();
+    for part in [
+        "INSERT INTO partners (partner_id, ",
+        "UPDATE partners SET disabled_at = ",
+        "INSERT INTO api_keys (partner_id, ",
+        "FROM api_keys WHERE (api_keys.partner_id = $1) ORDER BY ",
+        "INSERT INTO users (partner_id, ",
+        "UPDATE users SET name = ",
+        "INSERT INTO audit_entries (partner_id, ",
+        "SELECT partner_id, user_id FROM users WHERE partner_id = $1 AND email_key = $2",
+        "FROM users WHERE users.partner_id = asked.partner_id",
+        "FROM users WHERE users.partner_id = partners.partner_id",
+        "FROM audit_entries WHERE partner_id = $1 AND user_id = $2 AND action = 'user.registered'",
+    ] {
+        assert!(seen.iter().any(|statement| statement.contains(part)), "{part}: {seen:#?}");
+    }
+    assert_eq!(STATEMENTS.unneeded(), [], "{seen:#?}");
+}

@@ -22,6 +22,8 @@ mod query;
 mod routes;
 pub mod serve;
 mod shared;
+#[cfg(test)]
+mod testing;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ mod envelope;
 mod error;
 mod exchange;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod json;
 mod metrics;
 mod observe;
@@ -22,7 +24,7 @@ mod query;
 mod routes;
 pub mod serve;
 mod shared;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 
 #[cfg(test)]

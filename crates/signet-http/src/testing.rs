@@ -1,4 +1,4 @@
-//! A service in process, over the in-memory store.
+//! A service in process, over the in-memory store: what the tests ask, and what a fuzzer feeds.
 
 use std::sync::Arc;
 

@@ -1,14 +1,18 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth faults faults-long toolchain postgres fault-tools browser
+.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth faults faults-long fuzz toolchain nightly postgres fault-tools browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_CYCLONEDX := .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 LINT := .ci/lint/node_modules
 # Options, such as `make run ARGS="--listen 127.0.0.1:8443"` or `make faults ARGS="--only kill-sqlite --seed 7"`.
 ARGS ?=
+# How long each target is fed.
+FUZZ_SECONDS ?= 60
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,12 +84,25 @@ faults-long: toolchain postgres fault-tools ## The same with the full counts; ta
 	cargo build --release --locked --bin signet --bin signet-faults
 	./target/release/signet-faults --long $(ARGS)
 
+# What it finds worth keeping stays under target; the corpora that are kept for good grow by hand.
+fuzz: toolchain nightly $(CARGO_FUZZ) ## Make requests up, FUZZ_SECONDS (60) for each kind, on a nightly toolchain
+	@cd crates/signet-http && for corpus in fuzz/corpus/*; do \
+		found=$(CURDIR)/target/$$corpus; mkdir -p $$found; \
+		RUSTUP_TOOLCHAIN=nightly $(CURDIR)/$(CARGO_FUZZ) run --target-dir $(CURDIR)/target/fuzz $${corpus##*/} \
+			$$found $$corpus -- -max_total_time=$(FUZZ_SECONDS) || exit; \
+	done
+
 # What `make` cannot install by itself.
 toolchain:
 	@for tool in cargo cc perl; do \
 		command -v $$tool >/dev/null || { \
 			echo "$$tool is missing: install Rust 1.95 or later (https://rustup.rs), a C compiler, make and perl" >&2; exit 1; }; \
 	done
+
+nightly:
+	@rustup run nightly cargo --version >/dev/null 2>&1 || { \
+		echo "a nightly Rust toolchain is missing: rustup toolchain install nightly --profile minimal" >&2; exit 1; }
+	@command -v c++ >/dev/null || { echo "c++ is missing: install a C++ compiler, which libFuzzer is built with" >&2; exit 1; }
 
 postgres:
 	@.ci/need-postgres
@@ -101,6 +118,9 @@ $(CARGO_DENY):
 
 $(CARGO_CYCLONEDX):
 	cargo install --locked --root .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION) cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION)
+
+$(CARGO_FUZZ):
+	cargo install --locked --root .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) cargo-fuzz@$(CARGO_FUZZ_VERSION)
 
 $(LINT): .ci/lint/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later" >&2; exit 1; }

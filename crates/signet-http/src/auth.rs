@@ -18,6 +18,11 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim_matches(' ')) } else { Err(malformed()) }
 }
 
+/// Whether an API key stands in the text, whole or with a typing error.
+pub(crate) fn looks_like_key(text: &str) -> bool {
+    ["signet_live_", "signet_test_"].iter().any(|start| text.contains(start))
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;

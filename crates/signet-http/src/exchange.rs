@@ -8,7 +8,7 @@ use std::{
 use actix_web::{
     HttpRequest,
     error::PayloadError,
-    http::header::{HeaderValue, TRANSFER_ENCODING, UPGRADE},
+    http::header::{TRANSFER_ENCODING, UPGRADE},
     web::{Bytes, Payload},
 };
 use futures_util::StreamExt;
@@ -70,11 +70,10 @@ impl Exchange {
     }
 }
 
-/// The client's own id where that is a sane one, else a new one.
+/// The client's own id where that is a sane one, else a new one. An API key in the wrong header would be sane by its
+/// letters, and must not be logged and stored for it.
 fn request_id(shared: &Shared, http: &HttpRequest) -> RequestId {
-    let sent = http.headers().get("x-request-id").map(HeaderValue::to_str);
-    match sent {
-        Some(Ok(text)) => RequestId::parse(text).unwrap_or_else(|_| shared.api.ids.request_id()),
-        _ => shared.api.ids.request_id(),
-    }
+    let sent = http.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let sane = sent.filter(|text| !auth::looks_like_key(text)).and_then(|text| RequestId::parse(text).ok());
+    sane.unwrap_or_else(|| shared.api.ids.request_id())
 }

@@ -5,6 +5,13 @@ use signet_domain::Invalid;
 
 use crate::error::{Detail, Failure};
 
+/// The longest name that a refusal repeats, in characters. An API key is longer: where one was pasted in place of a name,
+/// it must not come back in an error, which programs log.
+const LONGEST_NAME: usize = 64;
+
+/// How much of a longer one it shows: of a key, a part of its id and nothing of its secret.
+const SHOWN: usize = 24;
+
 /// The named values of a request, from its body or its query, taken one by one. All that is wrong with them is kept,
 /// to be told at once.
 pub(crate) struct Fields<'a, V> {
@@ -42,11 +49,19 @@ impl<'a, V> Fields<'a, V> {
     /// What was read, if nothing is wrong and nothing is left over.
     pub(crate) fn finish<T>(mut self, read: Option<T>) -> Result<T, Failure> {
         let unknown = self.unknown;
-        self.details.extend(self.values.into_keys().map(|name| Detail::new(name.into_owned(), unknown)));
+        self.details.extend(self.values.into_keys().map(|name| Detail::new(shown(name), unknown)));
         match read {
             Some(read) if self.details.is_empty() => Ok(read),
             _ => Err(Failure::validation(self.details)),
         }
+    }
+}
+
+/// The name, or the beginning of one that is none.
+fn shown(name: Cow<'_, str>) -> String {
+    match name.chars().nth(LONGEST_NAME) {
+        None => name.into_owned(),
+        Some(_) => name.chars().take(SHOWN).chain(['…']).collect(),
     }
 }
 

@@ -143,6 +143,16 @@ async fn a_query_is_read_strictly() {
 }
 
 #[actix_web::test]
+async fn a_key_in_place_of_a_name_is_not_repeated() {
+    let world = World::new().await;
+    let name = "ä".repeat(64);
+    assert_eq!(world.call("POST", "/register-user", json!({&name: 1})).await.blamed(), ["name", "email", &name]);
+    let shown = format!("{}…", &world.key[..24]);
+    assert_eq!(world.call("POST", "/register-user", json!({&world.key: 1})).await.blamed(), ["name", "email", &shown]);
+    assert_eq!(world.call("GET", &format!("/all-users?{}", world.key), Value::Null).await.blamed(), [shown]);
+}
+
+#[actix_web::test]
 async fn a_body_must_be_labelled_as_json_in_utf8() {
     let world = World::new().await;
     for (labels, status) in [

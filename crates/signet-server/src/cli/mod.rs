@@ -71,7 +71,8 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A closed stderr is no reason to panic.
-            let _ = io::Write::write_all(&mut io::stderr(), format!("error: {failure}\n").as_bytes());
+            let line = format!("error: {}\n", print::on_one_line(&failure.to_string()));
+            let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
             ExitCode::from(match failure {
                 Failure::Usage(_) => 2,
                 Failure::Runtime(_) => 1,

@@ -56,6 +56,15 @@ fn render<const COLUMNS: usize>(heads: [&str; COLUMNS], rows: impl IntoIterator<
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The text without what ends a line, or what a terminal obeys: it may quote an argument that somebody else wrote.
+pub(super) fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() { line.extend(char.escape_default()) } else { line.push(char) }
+    }
+    line
+}
+
 /// A time, or a dash where there is none.
 pub(super) fn time(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), |at| at.to_string())
@@ -71,6 +80,11 @@ mod tests {
     fn columns_line_up_and_nothing_trails() {
         let rows = [["1".to_owned(), "José".to_owned()], ["200".to_owned(), "-".to_owned()]];
         assert_eq!(render(["ID", "NAME"], rows), "ID   NAME\n1    José\n200  -");
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_speaks_to_no_terminal() {
+        assert_eq!(on_one_line("no \"--a\r\nb\u{1b}[31m\u{9b}é\""), "no \"--a\\r\\nb\\u{1b}[31m\\u{9b}é\"");
     }
 
     #[test]

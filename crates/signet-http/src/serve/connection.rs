@@ -38,8 +38,8 @@ pub(super) enum Stream {
 /// A client's connection that shows the protocol above one request at a time, and watches how long the client takes.
 ///
 /// actix reads ahead: it decodes a next request while it answers one, and then frames the answer by the wrong request
-/// where one of the two is `HEAD`. It never sees a next request here before the one is answered, unless that one has a
-/// body whose end only actix can find.
+/// where one of the two is `HEAD`, or serves it though the answer says that it was the last. It never sees a next request
+/// here before the one is answered.
 ///
 /// It closes by claiming that the client did: the protocol above ends such a connection in good order.
 pub(super) struct Connection {

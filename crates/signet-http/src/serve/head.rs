@@ -49,7 +49,9 @@ impl HeadEnd {
 pub(super) enum Body {
     /// This many bytes.
     Sized(u64),
-    /// As many as the protocol above finds: it is chunked, or the head is one that only the protocol above can judge.
+    /// Chunks, up to the last one.
+    Chunked,
+    /// As many as the protocol above finds: the head is one that only that can judge.
     Unknown,
 }
 
@@ -63,7 +65,11 @@ pub(super) fn judge(head: &[u8]) -> (Body, bool) {
     let mut body = Body::Sized(0);
     for header in &*request.headers {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-        if is("transfer-encoding") || is("upgrade") {
+        if is("transfer-encoding") {
+            // It is refused where it says anything but that.
+            body = Body::Chunked;
+            break;
+        } else if is("upgrade") && header.value.trim_ascii().eq_ignore_ascii_case(b"websocket") {
             body = Body::Unknown;
         } else if is("content-length") && body == Body::Sized(0) {
             let length = std::str::from_utf8(header.value).ok().and_then(|text| text.parse().ok());
@@ -103,10 +109,12 @@ mod tests {
             ("GET / HTTP/1.1", (Body::Sized(0), false)),
             ("HEAD / HTTP/1.1", (Body::Sized(0), true)),
             ("\r\nPOST / HTTP/1.1\r\nContent-Length: 7", (Body::Sized(7), false)),
-            ("POST / HTTP/1.1\r\ncontent-length: 7\r\nTransfer-Encoding: chunked", (Body::Unknown, false)),
-            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 0", (Body::Unknown, false)),
+            ("POST / HTTP/1.1\r\ncontent-length: 7\r\nTransfer-Encoding: chunked", (Body::Chunked, false)),
+            ("HEAD / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 0", (Body::Chunked, true)),
             ("POST / HTTP/1.1\r\nContent-Length: seven", (Body::Unknown, false)),
-            ("POST / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 7", (Body::Unknown, false)),
+            ("GET / HTTP/1.1\r\nUpgrade: h2c", (Body::Sized(0), false)),
+            ("POST / HTTP/1.1\r\nUpgrade: WebSocket \r\nContent-Length: 7", (Body::Unknown, false)),
+            ("POST / HTTP/1.1\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked", (Body::Chunked, false)),
             ("CONNECT a:1 HTTP/1.1", (Body::Unknown, false)),
             ("GET /\u{e9} HTTP/1.1", (Body::Sized(0), false)),
             ("nonsense", (Body::Unknown, false)),

@@ -1,4 +1,7 @@
-use super::head::{Body, HeadEnd, judge};
+use super::{
+    chunks::{Chunks, ChunksEnd},
+    head::{Body, HeadEnd, judge},
+};
 
 /// How far the request has come that is being served. What comes after it belongs to the next one.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,6 +10,8 @@ pub(super) enum Incoming {
     Head { end: HeadEnd, begun: Vec<u8> },
     /// This many bytes of its body are still to come.
     Body { left: u64, is_head: bool },
+    /// Its body is chunked, and some chunks are still to come.
+    Chunks { end: ChunksEnd, is_head: bool },
     /// Everything that comes is taken for its body, until it is answered.
     Open,
     /// It is all there.
@@ -38,6 +43,7 @@ impl Incoming {
                 *self = match body {
                     Body::Sized(0) => Self::Complete { is_head },
                     Body::Sized(left) => Self::Body { left, is_head },
+                    Body::Chunked => Self::Chunks { end: ChunksEnd::default(), is_head },
                     Body::Unknown => Self::Open,
                 };
                 length + self.take(&bytes[length..])
@@ -50,6 +56,17 @@ impl Incoming {
                 }
                 taken
             }
+            Self::Chunks { end, is_head } => match end.see(bytes) {
+                Chunks::GoOn => bytes.len(),
+                Chunks::End(length) => {
+                    *self = Self::Complete { is_head: *is_head };
+                    length
+                }
+                Chunks::Nonsense => {
+                    *self = Self::Open;
+                    bytes.len()
+                }
+            },
             Self::Open => bytes.len(),
             Self::Complete { .. } => 0,
         }
@@ -71,7 +88,10 @@ impl Incoming {
 
     /// Whether it asks for the head of an answer alone.
     pub(super) fn is_head_request(&self) -> bool {
-        matches!(self, Self::Body { is_head: true, .. } | Self::Complete { is_head: true })
+        matches!(
+            self,
+            Self::Body { is_head: true, .. } | Self::Chunks { is_head: true, .. } | Self::Complete { is_head: true }
+        )
     }
 }
 
@@ -100,6 +120,10 @@ mod tests {
                 ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Incoming::Complete { is_head: false }),
                 ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", Incoming::Complete { is_head: true }),
                 ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde", Incoming::Complete { is_head: false }),
+                (
+                    "HEAD / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+                    Incoming::Complete { is_head: true },
+                ),
             ] {
                 let next = "GET / HTTP/1.1\r\n";
                 assert_eq!(taken(format!("{request}{next}").as_bytes(), size), (expected, next.len()), "{request}");
@@ -107,7 +131,7 @@ mod tests {
         }
         let half = taken(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab", 7);
         assert_eq!(half, (Incoming::Body { left: 3, is_head: false }, 0));
-        let chunked = taken(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET", 7);
-        assert_eq!(chunked, (Incoming::Open, 0));
+        let odd = taken(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\n\r\nGET", 7);
+        assert_eq!(odd, (Incoming::Open, 0));
     }
 }

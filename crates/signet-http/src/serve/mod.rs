@@ -4,6 +4,7 @@
 //! first request of a connection, the hundredth and the answers alike.
 
 mod alarm;
+mod chunks;
 mod connection;
 mod door;
 mod drain;

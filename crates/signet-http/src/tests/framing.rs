@@ -64,16 +64,42 @@ async fn requests_sent_together_are_answered_each_by_its_own_rules() {
     let body = r#"{"name":"John Doe","email":"john@example.com"}"#;
     let labels = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let post = server.get("/partner/v1/register-user").replace("GET", "POST").replace("\r\n\r\n", "\r\n") + &labels;
+    let labels = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    let chunked = post.split_once("Content-Type").expect("its labels").0.to_owned() + labels;
     let last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let answer = exchange(&server, &[&head, &get, &post, &get, &head, last].map(String::from).concat()).await;
+    let together = [&head, &get, &post, &get, &head, &chunked, &head, &chunked, last].map(String::from).concat();
+    let answer = exchange(&server, &together).await;
     // Each answer as its status and whether it has a body.
     let answers: Vec<(&str, bool)> = answer
         .split("HTTP/1.1 ")
         .skip(1)
         .map(|answer| (&answer[..3], !answer.split_once("\r\n\r\n").expect("a head").1.is_empty()))
         .collect();
-    let expected = [("200", false), ("200", true), ("201", true), ("200", true), ("200", false), ("404", true)];
-    assert_eq!(answers, expected, "{answer}");
+    let (head, get, post, chunked) = (("200", false), ("200", true), ("201", true), ("400", true));
+    assert_eq!(answers, [head, get, post, get, head, chunked, head, chunked, ("404", true)], "{answer}");
+}
+
+#[actix_web::test]
+async fn nothing_is_served_behind_an_answer_that_closes() {
+    // What a body without an end still brings is thrown away for that long.
+    let server = Server::start(crate::serve::Limits { write_stall: super::wire::SHORT, ..patient() }).await;
+    let get = server.get("/partner/v1/all-users");
+    let post = get.replace("GET /partner/v1/all-users", "POST /partner/v1/register-user");
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    for (request, more) in [
+        (&get, "Connection: close\r\n\r\n"),
+        (&get, "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
+        (&get, "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+        (&post, "Connection: close\r\nContent-Length: 2\r\n\r\n{}"),
+        (&post, &format!("Connection: close\r\n{chunks}")),
+        (&post, &format!("Connection: Upgrade\r\nUpgrade: h2c\r\n{chunks}")),
+        (&post, &format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{chunks}")),
+    ] {
+        let last = request.strip_suffix("\r\n").expect("a head").to_owned() + more;
+        let answers = exchange(&server, &(last + &get)).await;
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{more}: {answers}");
+        assert!(answers.contains("connection: close\r\n"), "{more}: {answers}");
+    }
 }
 
 #[actix_web::test]

@@ -1,8 +1,8 @@
 //! A database of the test's own, and everything on it that a test begins with.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, dsl::sql, sql_types::Text};
 use signet_testkit::{PostgresServer, TestDatabase};
 use tempfile::TempDir;
 
@@ -47,11 +47,34 @@ impl Place {
             );
             return postgres.execute(sql);
         }
-        let path = self.path().join("signet.db");
-        let mut file = SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("a database");
+        let mut file = self.sqlite_file();
         let unguarded = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF; \
             DROP TRIGGER IF EXISTS audit_entries_no_update; DROP TRIGGER IF EXISTS audit_entries_no_delete;";
         file.batch_execute(unguarded).and_then(|()| file.batch_execute(sql)).expect(sql);
+    }
+
+    /// All rows of each table, as text.
+    pub fn tables(&self) -> BTreeMap<String, String> {
+        const NAMES: &str = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+        if let Some(postgres) = &self.postgres {
+            let rows = |name: &str| postgres.query(&format!("SELECT t::text FROM {name} AS t"));
+            return postgres.query(NAMES).lines().map(|name| (name.to_owned(), rows(name))).collect();
+        }
+        let mut file = self.sqlite_file();
+        let mut ask = |query: &str| sql::<Text>(query).get_result::<String>(&mut file).expect(query);
+        let names = ask("SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'");
+        let mut rows = |name: &str| {
+            let columns =
+                format!("SELECT group_concat('quote(' || name || ')', '||') FROM pragma_table_info('{name}')");
+            let row = ask(&columns);
+            ask(&format!("SELECT coalesce(group_concat({row}, char(10)), '') FROM {name}"))
+        };
+        names.split(',').map(|name| (name.to_owned(), rows(name))).collect()
+    }
+
+    fn sqlite_file(&self) -> SqliteConnection {
+        let path = self.path().join("signet.db");
+        SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("a database")
     }
 
     /// An id as SQL.

@@ -63,14 +63,7 @@ on_both! {
 #[test]
 fn text_is_for_people() {
     let place = Place::sqlite();
-    let mut command = crate::program::signet(place.path(), &["serve", "--listen", "127.0.0.1:0", "--tls", "off"]);
-    command.args(["--management-listen", "127.0.0.1:0", "--drain-timeout", "0s"]);
-    let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("it starts");
-    let log = signet_testkit::Lines::default();
-    let reader = log.follow(child.stderr.take().expect("piped"));
-    let line = log.wait_for(0, |line| line.contains("listener=\"api\"").then(|| line.to_owned()));
+    let server = place.serve(&["--log-format", "text", "--tls", "off"]);
+    let line = server.log.wait_for(0, |line| line.contains("listener=\"api\"").then(|| line.to_owned()));
     assert!(line.contains(" INFO listening") && line.contains("url=\"http://localhost:"), "{line}");
-    child.kill().expect("it runs");
-    child.wait().expect("it has run");
-    reader.join().expect("no panic");
 }

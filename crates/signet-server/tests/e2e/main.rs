@@ -4,6 +4,7 @@ mod api;
 mod backup;
 #[cfg(feature = "browser")]
 mod browser;
+mod canaries;
 mod client;
 mod commands;
 mod database;
@@ -11,6 +12,7 @@ mod demo;
 mod faults;
 mod life;
 mod log;
+mod outsider;
 mod program;
 mod roles;
 mod start;

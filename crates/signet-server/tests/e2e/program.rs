@@ -56,7 +56,7 @@ pub struct Server {
     pub directory: PathBuf,
     /// What it prints.
     pub out: Lines,
-    /// What it logs, as JSON.
+    /// What it logs, as JSON unless asked otherwise.
     pub log: Lines,
     pub api: SocketAddr,
     pub management: SocketAddr,
@@ -71,21 +71,23 @@ impl Server {
 
     /// The same of a command that was prepared otherwise.
     pub fn from(directory: &Path, mut command: Command) -> Self {
-        command.args(["--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0"]);
+        // An argument counts more.
+        command.env("SIGNET_LOG_FORMAT", "json");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let (out, log) = (Lines::default(), Lines::default());
         let readers =
             vec![out.follow(child.stdout.take().expect("piped")), log.follow(child.stderr.take().expect("piped"))];
         let listening = |listener: &str| {
-            let event = log.wait_for(0, |line| match line {
-                Lines::END => Some(Err(log.all())),
-                line => event(line).filter(|event| event["listener"] == listener).map(Ok),
+            let line = log.wait_for(0, |line| match line {
+                Lines::END => Some(None),
+                line => (field(line, "listener")? == listener).then(|| Some(line.to_owned())),
             });
-            event.unwrap_or_else(|log| panic!("it ended:\n{}", log.join("\n")))
+            line.unwrap_or_else(|| panic!("it ended:\n{}", log.all().join("\n")))
         };
         let management = address(&listening("management"));
         let api = listening("api");
-        let https = api["url"].as_str().is_some_and(|url| url.starts_with("https:"));
+        let https = field(&api, "url").is_some_and(|url| url.starts_with("https:"));
         Self { child, readers, directory: directory.to_owned(), out, log, api: address(&api), management, https }
     }
 
@@ -147,6 +149,13 @@ fn event(line: &str) -> Option<Value> {
     serde_json::from_str(line).ok()
 }
 
-fn address(listening: &Value) -> SocketAddr {
-    listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address")
+/// The text of a field of a log line, in either format.
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (json, text) = (format!("\"{name}\":\""), format!(" {name}=\""));
+    let (_, rest) = line.split_once(&json).or_else(|| line.split_once(&text))?;
+    rest.split('"').next()
+}
+
+fn address(listening: &str) -> SocketAddr {
+    field(listening, "address").and_then(|text| text.parse().ok()).expect("an address")
 }

@@ -18,7 +18,7 @@ use signet_testkit::CertificateAuthority;
 use crate::{database::Place, program::Server};
 
 /// A connection to `localhost` whose handshake is done.
-fn connect(
+pub fn connect(
     server: &Server,
     trusted: &str,
     versions: &[&'static SupportedProtocolVersion],
@@ -65,7 +65,7 @@ fn tls_1_2_and_1_3_are_spoken_and_http_1_1_alone_is_offered() {
     assert!(connect(&server, &trusted, version_list(), &[b"h2"]).is_err(), "HTTP/2 is not spoken");
 }
 
-fn version_list() -> &'static [&'static SupportedProtocolVersion] {
+pub fn version_list() -> &'static [&'static SupportedProtocolVersion] {
     static VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
     &VERSIONS
 }

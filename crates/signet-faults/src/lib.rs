@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod service;
 mod stores;
+mod tool;
 mod trend;
 mod writers;
 

@@ -12,8 +12,11 @@ mod outages;
 mod overload;
 mod pooler;
 mod slow;
+mod smuggling;
 mod soak;
 mod terminations;
+
+pub use smuggling::FORGED_ADDRESSES;
 
 use crate::Scenario;
 
@@ -52,5 +55,6 @@ pub const ALL: &[Scenario] = scenarios![
     ("noisy-partner", "one partner at 10 times of what it may", overload::by_one),
     ("certificate", "the certificate replaced under load", certificate::replaced),
     ("tls-scan", "a scan of the TLS listener", certificate::scanned),
+    ("smuggling", "requests that two servers may read differently, and forged addresses", smuggling::through_proxies),
     ("soak", "mixed load with a fault every minute", soak::mixed),
 ];

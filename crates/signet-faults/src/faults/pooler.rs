@@ -2,10 +2,9 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
@@ -15,11 +14,10 @@ use signet_testkit::{PostgresServer, ServerOptions, TestDatabase, free_port};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::{Findings, Ledger, Run, Service, Stores, Times, Writers, run::mix};
+use crate::{Findings, Ledger, Run, Service, Stores, Times, Writers, run::mix, tool};
 
 const WRITERS: usize = 32;
 const BACK_WITHIN: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What is said there is what is tested here.
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
 
@@ -125,37 +123,21 @@ impl Pooler {
             if rustix::process::geteuid().is_root() { "user = postgres\n" } else { "" },
         );
         fs::write(directory.path().join("pgbouncer.ini"), settings).expect("its own folder");
-        let process = Self::spawn(directory.path())?;
-        let mut pooler = Self { port, directory, process };
-        pooler.becomes_ready();
-        Ok(pooler)
+        let mut process = Self::spawn(directory.path())?;
+        tool::becomes_ready(&mut process, port);
+        Ok(Self { port, directory, process })
     }
 
     fn spawn(directory: &Path) -> Result<Child, String> {
-        let mut command = Command::new("pgbouncer");
-        // Where Debian has it, which is not on everyone's path.
-        command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
-        command.args(["-q", "pgbouncer.ini"]).current_dir(directory).stdin(Stdio::null());
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command
-            .spawn()
-            .map_err(|error| format!("pgbouncer: {error}; install it (on Debian: apt-get install pgbouncer)"))
-    }
-
-    fn becomes_ready(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        while TcpStream::connect(address).is_err() {
-            let ended = self.process.try_wait().expect("it can be waited for");
-            assert!(ended.is_none() && Instant::now() < deadline, "PgBouncer does not start: {ended:?}");
-            std::thread::yield_now();
-        }
+        let mut command = tool::tool("pgbouncer");
+        command.args(["-q", "pgbouncer.ini"]).current_dir(directory);
+        tool::spawn(command, "pgbouncer")
     }
 
     fn restart(&mut self) {
         self.end();
         self.process = Self::spawn(self.directory.path()).expect("it was there before");
-        self.becomes_ready();
+        tool::becomes_ready(&mut self.process, self.port);
     }
 
     fn end(&mut self) {

@@ -30,6 +30,11 @@ fn another_certificate_costs_no_request() {
     holds("certificate");
 }
 
+#[test]
+fn what_two_servers_may_read_differently_is_answered_once() {
+    holds("smuggling");
+}
+
 mod own_server {
     use super::*;
 

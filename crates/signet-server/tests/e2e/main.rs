@@ -10,6 +10,7 @@ mod commands;
 mod database;
 mod demo;
 mod faults;
+mod forged;
 mod life;
 mod log;
 mod outsider;

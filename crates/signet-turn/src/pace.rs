@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// How much of what was seen before counts beside what is seen now.
-const KEPT: f64 = 0.8;
+/// For how long what was seen counts. As long as a queue may be: one hiccup on the way is not the pace of what waits.
+const MEMORY: Duration = Duration::from_secs(1);
 
 /// How many are taken out per time while more than that waits; when nothing waits, the time says nothing.
 #[derive(Debug, Default)]
@@ -19,8 +19,10 @@ impl Pace {
     pub(crate) fn note(&mut self, now: Instant, taken: usize, more: bool) {
         if let Some(since) = self.since {
             let taken = f64::from(u32::try_from(taken).unwrap_or(u32::MAX));
-            self.seconds = self.seconds * KEPT + now.saturating_duration_since(since).as_secs_f64();
-            self.taken = self.taken * KEPT + taken;
+            let passed = now.saturating_duration_since(since).as_secs_f64();
+            let kept = (-passed / MEMORY.as_secs_f64()).exp();
+            self.seconds = self.seconds * kept + passed;
+            self.taken = self.taken * kept + taken;
         } else if !more {
             // Twice nothing was left: whatever made it slow is over, and nothing would say so before the next rush.
             *self = Self::default();
@@ -63,7 +65,7 @@ mod tests {
             pace.note(now, 10, true);
             now += Duration::from_millis(100);
         }
-        assert_eq!(pace.within(SECOND, 4, 1000), 100);
+        assert!((99..=100).contains(&pace.within(SECOND, 4, 1000)), "{pace:?}");
         assert_eq!(pace.within(SECOND, 4, 50), 50);
         assert_eq!(pace.within(SECOND / 1000, 4, 1000), 4);
         for _ in 0..50 {
@@ -71,6 +73,18 @@ mod tests {
             now += Duration::from_millis(100);
         }
         assert!(pace.within(SECOND, 4, 2000) >= 990, "it became faster");
+    }
+
+    #[test]
+    fn a_hiccup_makes_no_queue_shorter_than_it_was() {
+        let mut pace = Pace::default();
+        let mut now = Instant::now();
+        for _ in 0..200 {
+            pace.note(now, 16, true);
+            now += Duration::from_millis(5);
+        }
+        pace.note(now + Duration::from_millis(600), 16, true);
+        assert!(pace.within(SECOND, 4, 1000) >= 900, "{pace:?}");
     }
 
     #[test]

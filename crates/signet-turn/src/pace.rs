@@ -5,11 +5,16 @@ use std::time::{Duration, Instant};
 /// For how long what was seen counts. As long as a queue may be: one hiccup on the way is not the pace of what waits.
 const MEMORY: Duration = Duration::from_secs(1);
 
+/// After how long without anything that waits nothing is known any more.
+const FORGOTTEN: Duration = Duration::from_secs(10);
+
 /// How many are taken out per time while more than that waits; when nothing waits, the time says nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     /// When some were taken out, if others were left.
     since: Option<Instant>,
+    /// When others had last been left.
+    seen: Option<Instant>,
     seconds: f64,
     taken: f64,
 }
@@ -23,8 +28,9 @@ impl Pace {
             let kept = (-passed / MEMORY.as_secs_f64()).exp();
             self.seconds = self.seconds * kept + passed;
             self.taken = self.taken * kept + taken;
-        } else if !more {
-            // Twice nothing was left: whatever made it slow is over, and nothing would say so before the next rush.
+            self.seen = Some(now);
+        } else if self.seen.is_some_and(|seen| now.saturating_duration_since(seen) > FORGOTTEN) {
+            // Whatever made it slow may be over, and nothing would say so before the next rush.
             *self = Self::default();
         }
         self.since = more.then_some(now);
@@ -96,7 +102,7 @@ mod tests {
         assert_eq!(pace.within(SECOND, 4, 1000), 1000);
     }
     #[test]
-    fn an_empty_queue_forgets_how_slow_it_was() {
+    fn a_queue_that_stays_empty_forgets_how_slow_it_was() {
         let mut pace = Pace::default();
         let now = Instant::now();
         pace.note(now, 1, true);
@@ -104,7 +110,9 @@ mod tests {
         assert_eq!(pace.within(SECOND, 4, 1000), 4);
         pace.note(now + 31 * SECOND, 1, false);
         assert_eq!(pace.within(SECOND, 4, 1000), 4);
-        pace.note(now + 32 * SECOND, 1, false);
+        pace.note(now + 40 * SECOND, 1, false);
+        assert_eq!(pace.within(SECOND, 4, 1000), 4, "the next rush may come at once");
+        pace.note(now + 42 * SECOND, 1, false);
         assert_eq!(pace.within(SECOND, 4, 1000), 1000);
     }
 }

@@ -58,6 +58,7 @@ mod tests {
     fn words_and_statuses_correspond() {
         for status in Status::ALL {
             assert_eq!(Status::parse(status.as_str()), Ok(status));
+            assert_eq!(status.to_string(), status.as_str());
         }
         for bad in ["", "Active", "removed", "active "] {
             assert!(Status::parse(bad).is_err(), "{bad:?}");

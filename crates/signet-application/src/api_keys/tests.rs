@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use mockall::predicate::eq;
 use signet_domain::{
-    ApiKey, ApiKeyToken, KeyMode, KeyScope, SecretHash,
+    ApiKey, ApiKeyToken, KeyMode, KeyScope, Partner, SecretHash,
     ports::{HashError, KeyRecord, MockApiKeyRepository, MockPartnerRepository, MockSecretHasher},
 };
 
@@ -296,11 +296,14 @@ async fn the_list_tells_the_state_of_each_key() {
 }
 
 #[tokio::test]
-async fn an_unknown_partner_has_no_list() {
-    let mut keys = MockApiKeyRepository::new();
-    keys.expect_list().returning(|_| Ok(Vec::new()));
-    let mut partners = MockPartnerRepository::new();
-    partners.expect_list().returning(|| Ok(Vec::new()));
-    let list = ListApiKeys::new(Arc::new(keys), Arc::new(partners), Hands::at(0));
-    assert_eq!(list.execute(PARTNER).await, Ok(None));
+async fn a_partner_without_keys_has_an_empty_list_and_an_unknown_one_none() {
+    for (id, expected) in [(PARTNER, Some(Vec::new())), (OTHER_PARTNER, None)] {
+        let mut keys = MockApiKeyRepository::new();
+        keys.expect_list().returning(|_| Ok(Vec::new()));
+        let mut partners = MockPartnerRepository::new();
+        let partner = Partner { id, name: name("Acme"), created_at: at(0), disabled_at: None };
+        partners.expect_list().returning(move || Ok(vec![partner.clone()]));
+        let list = ListApiKeys::new(Arc::new(keys), Arc::new(partners), Hands::at(0));
+        assert_eq!(list.execute(PARTNER).await, Ok(expected));
+    }
 }

@@ -162,3 +162,36 @@ pub struct ApiKey {
 fn is_base62(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_id_is_16_letters_and_digits() {
+        let id = ApiKeyId::parse("GqprOV1yRqPyoUWc").expect("valid");
+        assert_eq!((id.as_str(), id.to_string().as_str()), ("GqprOV1yRqPyoUWc", "GqprOV1yRqPyoUWc"));
+        for bad in
+            ["", "GqprOV1yRqPyoUW", "GqprOV1yRqPyoUWcc", "GqprOV1yRqPyoU_c", "GqprOV1yRqPyoU c", "GqprOV1yRqPyoUé"]
+        {
+            assert!(ApiKeyId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn words_and_scopes_correspond() {
+        for (scope, word) in [(KeyScope::ReadOnly, "read_only"), (KeyScope::ReadWrite, "read_write")] {
+            assert_eq!((KeyScope::parse(word), scope.as_str()), (Ok(scope), word));
+        }
+        assert!(KeyScope::parse("Read_Only").is_err());
+    }
+
+    #[test]
+    fn a_hash_is_kept_and_not_shown() {
+        let phc = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA";
+        let hash = SecretHash::parse(phc).expect("valid");
+        assert_eq!(hash.as_str(), phc);
+        assert_eq!(format!("{hash:?}"), "SecretHash(..)");
+        assert!(SecretHash::parse("$argon2i$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA").is_err());
+    }
+}

@@ -117,6 +117,16 @@ mod tests {
     #[test]
     fn debug_never_shows_the_secret() {
         assert!(!format!("{:?}", token()).contains("ABCDEFGH"));
+        assert_eq!(format!("{:?}", token().secret), "Secret(..)");
+    }
+
+    #[test]
+    fn a_secret_is_32_letters_and_digits() {
+        let secret = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+        assert_eq!(Secret::parse(secret).expect("valid").expose(), secret);
+        for bad in ["", &secret[1..], &format!("{secret}6"), &secret.replace('Z', "_"), &secret.replace("YZ", "é")] {
+            assert!(Secret::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     proptest! {

@@ -1,11 +1,13 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth faults faults-long fuzz toolchain nightly postgres fault-tools browser
+.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth faults faults-long fuzz mutants toolchain nightly postgres fault-tools browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_CYCLONEDX := .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
+CARGO_MUTANTS_VERSION := 27.1.0
+CARGO_MUTANTS := .tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)/bin/cargo-mutants
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 LINT := .ci/lint/node_modules
@@ -92,6 +94,11 @@ fuzz: toolchain nightly $(CARGO_FUZZ) ## Make requests up, FUZZ_SECONDS (60) for
 			$$found $$corpus -- -max_total_time=$(FUZZ_SECONDS) || exit; \
 	done
 
+# The domain and the use cases by their own tests, which are fast; which files, .cargo/mutants.toml tells.
+mutants: toolchain $(CARGO_MUTANTS) ## Break rules on purpose and see whether a test notices; in target/mutants.out
+	$(CARGO_MUTANTS) mutants -p signet-domain -p signet-application -j2 \
+		--test-package signet-domain --test-package signet-application --output target $(ARGS) -- --locked
+
 # What `make` cannot install by itself.
 toolchain:
 	@for tool in cargo cc perl; do \
@@ -115,6 +122,9 @@ browser:
 
 $(CARGO_DENY):
 	cargo install --locked --root .tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)
+
+$(CARGO_MUTANTS):
+	cargo install --locked --root .tools/cargo-mutants-$(CARGO_MUTANTS_VERSION) cargo-mutants@$(CARGO_MUTANTS_VERSION)
 
 $(CARGO_CYCLONEDX):
 	cargo install --locked --root .tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION) cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION)

@@ -86,4 +86,65 @@ mod tests {
         assert!(is_connection_lost(&read_only));
         assert_eq!(store_error(&read_only), unavailable("the database is read-only"));
     }
+
+    /// A broken rule as Postgres tells it: by names of the schema, and by values.
+    struct Broken;
+
+    impl DatabaseErrorInformation for Broken {
+        fn message(&self) -> &'static str {
+            "duplicate key (john@example.com)"
+        }
+
+        fn details(&self) -> Option<&str> {
+            Some("Key (email_key)=(john@example.com) already exists.")
+        }
+
+        fn hint(&self) -> Option<&str> {
+            None
+        }
+
+        fn table_name(&self) -> Option<&str> {
+            Some("users")
+        }
+
+        fn column_name(&self) -> Option<&str> {
+            None
+        }
+
+        fn constraint_name(&self) -> Option<&str> {
+            Some("users_pkey")
+        }
+
+        fn statement_position(&self) -> Option<i32> {
+            None
+        }
+    }
+
+    fn unexpected(reason: &str) -> StoreError {
+        StoreError::Unexpected { reason: reason.to_owned() }
+    }
+
+    #[test]
+    fn a_broken_rule_is_told_by_its_names() {
+        let broken = Error::DatabaseError(DatabaseErrorKind::UniqueViolation, Box::new(Broken));
+        assert_eq!(store_error(&broken), unexpected("UniqueViolation users users_pkey"));
+    }
+
+    #[test]
+    fn a_lost_connection_is_no_defect_either() {
+        for lost in [
+            Error::BrokenTransactionManager,
+            error(DatabaseErrorKind::ClosedConnection, "server closed the connection unexpectedly"),
+            error(DatabaseErrorKind::UnableToSendCommand, "no connection to the server"),
+        ] {
+            assert_eq!(store_error(&lost), unavailable("the connection was lost"));
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_told_from_a_statement_that_cannot_be_made() {
+        let unread = Error::DeserializationError("john@example.com".into());
+        assert_eq!(store_error(&unread), unexpected("a value of a row has another type"));
+        assert_eq!(store_error(&Error::NotFound), unexpected("Diesel refused the statement"));
+    }
 }

@@ -180,4 +180,27 @@ mod tests {
             assert!(!error.0.to_string().contains("jane"), "{error:?}");
         }
     }
+
+    #[test]
+    fn what_diesel_says_by_itself_is_told_by_its_kind() {
+        let told = |error: Error| Failure::from(error).0;
+        let broken = || Box::new(Error::BrokenTransactionManager);
+        let undone = Error::RollbackErrorOnCommit { rollback_error: broken(), commit_error: broken() };
+        for error in [undone, Error::BrokenTransactionManager] {
+            assert_eq!(told(error), unavailable("a transaction broke"));
+        }
+        assert_eq!(told(Error::NotFound), unexpected("no row where there must be one"));
+        let unread = Error::DeserializationError("jane@example.com".into());
+        assert_eq!(told(unread), unexpected("a column of another type"));
+        assert_eq!(told(Error::RollbackTransaction), unexpected("a statement could not be made"));
+    }
+
+    #[test]
+    fn a_missing_table_is_told_from_whatever_else_is_wrong() {
+        let mut connection = SqliteConnection::establish(":memory:").expect("opens");
+        let mut error = |sql: &str| sql_query(sql).execute(&mut connection).expect_err("refused");
+        assert!(lacks_table(&error("SELECT * FROM users")));
+        assert!(!lacks_table(&error("SELECT nonsense")));
+        assert!(!lacks_table(&Error::NotFound));
+    }
 }

@@ -191,3 +191,28 @@ pub(crate) fn list(connection: &mut SqliteConnection, partner_id: PartnerId, pag
     }
     Ok(page)
 }
+
+#[cfg(test)]
+mod tests {
+    use signet_conformance::Builder;
+    use signet_domain::ports::{IdGenerator, PartnerRepository};
+
+    use super::*;
+    use crate::SqliteOptions;
+
+    #[tokio::test]
+    async fn those_who_look_for_users_together_are_answered_together() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("signet.db");
+        let store = SqliteStore::open(path.to_str().expect("UTF-8"), SqliteOptions::default()).expect("opens");
+        store.migrate().await.expect("migrates");
+        let build = Builder::new(1);
+        let partner = build.partner();
+        PartnerRepository::insert(&store, partner.clone()).await.expect("inserted");
+        let john = store.commit(build.registration(partner.id, "john@example.com")).await.expect("registered");
+
+        let [reading, _] = &store.pools;
+        let (here, nowhere) = (Find(partner.id, john.id), Find(build.ids.partner_id(), john.id));
+        assert_eq!(Find::answer(&[&here, &nowhere], reading), Some(vec![Ok(Some(john)), Ok(None)]));
+    }
+}

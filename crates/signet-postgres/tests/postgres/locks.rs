@@ -60,3 +60,19 @@ async fn one_partners_locked_row_leaves_the_others_served() {
         assert!(matches!(answer, Ok(_) | Err(CommitError::Store(StoreError::Unavailable { .. }))), "{answer:?}");
     }
 }
+
+/// Why it was not written is told as it is, and not as a dispute about the address, which is the user's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_waits_in_vain_for_its_row_is_no_dispute_about_its_address() {
+    let database = database().await;
+    let partner = database.partner().await;
+    let user = database.user(partner, "john@example.com").await;
+    let mut session = database.session();
+    session.execute("BEGIN; SELECT FROM users FOR UPDATE");
+    let refused = database.store.commit(database.build.renaming(&user, "Jack")).await;
+    let expected = StoreError::Unavailable { reason: "canceling statement due to lock timeout".into() };
+    assert_eq!(refused, Err(CommitError::Store(expected)));
+    session.execute("COMMIT");
+    let renamed = database.store.commit(database.build.renaming(&user, "Jim")).await.expect("renamed");
+    assert_eq!(database.find(partner, user.id).await, Ok(Some(renamed)));
+}

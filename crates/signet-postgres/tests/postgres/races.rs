@@ -1,6 +1,6 @@
 //! Two sessions, of which one decides first: what the other's statement makes of it once it has the lock.
 
-use signet_domain::ports::{CommitError, UserRepository};
+use signet_domain::ports::{CommitError, StoreError, UserRepository};
 
 use crate::support::{Database, Session};
 
@@ -101,4 +101,24 @@ async fn an_update_to_an_address_taken_meanwhile_tells_its_owner() {
     let refused = waiting.await.expect("joins").expect_err("taken");
     assert!(matches!(refused, CommitError::EmailTaken { existing, .. } if existing.to_string() == JANE), "{refused}");
     assert_eq!(session.number("SELECT count(*) FROM audit_entries"), 1);
+}
+
+/// Whoever took the address is seen in the next snapshot. Where nobody is, time and again, the registration is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_loses_its_address_to_nobody_is_tried_three_times() {
+    let database = Database::migrated().await;
+    let partner = database.partner().await;
+    // A sequence counts on where its transaction is rolled back.
+    database.sql.execute(
+        "CREATE SEQUENCE tries;
+         CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM nextval('tries');
+             RAISE unique_violation USING CONSTRAINT = 'users_email_key_unique';
+         END $$;
+         CREATE TRIGGER lose BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION lose()",
+    );
+    let refused = database.store.commit(database.build.registration(partner, "john@example.com")).await;
+    let reason = "UniqueViolation users_email_key_unique".to_owned();
+    assert_eq!(refused, Err(CommitError::Store(StoreError::Unexpected { reason })));
+    assert_eq!(database.sql.query("SELECT last_value FROM tries"), "3");
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use signet_conformance::Builder;
-use signet_domain::ports::{CommitError, PartnerRepository, UserRepository};
+use signet_domain::ports::{ApiKeyRepository, CommitError, PartnerRepository, UserRepository};
 use signet_postgres::{PostgresOptions, PostgresStore};
 use signet_testkit::{PostgresServer, TestDatabase};
 
@@ -140,4 +140,83 @@ async fn past_the_deadline_nothing_is_tried_again() {
     let log = server.log().split_off(start);
     let asked: Vec<_> = log.iter().filter(|line| line.contains("JOIN audit_entries USING")).collect();
     assert!(asked.is_empty(), "{asked:#?}");
+}
+
+/// What the first attempt did not achieve and the second one does, nobody is asked about.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_attempt_that_succeeds_asks_nothing_more() {
+    let server = private(&["log_statement=all"]);
+    let (database, _wire) = wired(&server, "", ample().deadline).await;
+    let partner = database.partner().await;
+    database.wait_until_idle();
+    super::statements::read_to_the_end(&server, &database.sql);
+    let start = server.log().len();
+    // Returns once they are gone.
+    let end = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'signet'";
+    database.sql.execute(end);
+    database.user(partner, "john@example.com").await;
+    super::statements::read_to_the_end(&server, &database.sql);
+    let log = server.log().split_off(start);
+    assert!(log.iter().any(|line| line.contains("set_config")), "on a fresh connection: {log:#?}");
+    let asked: Vec<_> = log.iter().filter(|line| line.contains("JOIN audit_entries USING")).collect();
+    assert!(asked.is_empty(), "{asked:#?}");
+}
+
+/// Somebody gave the user another address in between: the second attempt finds that one free, and the id taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_second_attempt_breaks_a_constraint_is_recognised() {
+    let server = private(&[]);
+    let (database, wire) = wired(&server, "", ample().deadline).await;
+    let partner = database.partner().await;
+    database.wait_until_idle();
+    // Prepares the statement, so that the next answer is that to an execution.
+    database.user(partner, "first@example.com").await;
+    database.sql.execute(
+        "CREATE SEQUENCE tries;
+         CREATE FUNCTION note_try() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM nextval('tries'); RETURN NEW; END $$;
+         CREATE TRIGGER note_try BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION note_try();
+         CREATE FUNCTION readdress() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             UPDATE users SET email = 'moved@example.com', email_key = 'moved@example.com'
+                 WHERE partner_id = NEW.partner_id AND user_id = NEW.user_id;
+             RETURN NULL; END $$;
+         CREATE TRIGGER readdress AFTER INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION readdress()",
+    );
+    cut_next_answer(&database, &wire);
+    database.user(partner, "john@example.com").await;
+    assert_eq!(wire.cuts(), 1);
+    assert_eq!(database.sql.query("SELECT last_value FROM tries"), "2", "the second one was refused");
+    entries_equal_changes(&database);
+}
+
+/// The version that it wanted to make has an entry by then: that of another change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_change_whose_answer_is_lost_is_stale_all_the_same() {
+    let server = private(&[]);
+    let (database, wire) = wired(&server, "", ample().deadline).await;
+    let partner = database.partner().await;
+    database.wait_until_idle();
+    let john = database.user(partner, "john@example.com").await;
+    let late = database.build.renaming(&john, "Late");
+    let jack = database.store.commit(database.build.renaming(&john, "Jack")).await.expect("renamed");
+    cut_next_answer(&database, &wire);
+    assert_eq!(database.store.commit(late).await, Err(CommitError::Stale));
+    assert_eq!(wire.cuts(), 1);
+    assert_eq!(database.find(partner, john.id).await, Ok(Some(jack)));
+    entries_equal_changes(&database);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_answer_is_lost_is_recognised() {
+    let server = private(&[]);
+    let (database, wire) = wired(&server, "", ample().deadline).await;
+    let partner = database.partner().await;
+    database.wait_until_idle();
+    let (first, second) = (database.build.api_key(partner), database.build.api_key(partner));
+    // Prepares the statement, so that the next answer is that to an execution.
+    assert_eq!(ApiKeyRepository::insert(&database.store, first.clone()).await, Ok(true));
+    cut_next_answer(&database, &wire);
+    assert_eq!(ApiKeyRepository::insert(&database.store, second.clone()).await, Ok(true));
+    assert_eq!(wire.cuts(), 1);
+    assert_eq!(ApiKeyRepository::list(&database.store, partner).await, Ok(vec![first, second]));
 }

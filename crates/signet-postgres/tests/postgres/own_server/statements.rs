@@ -36,6 +36,7 @@ async fn each_operation_is_one_prepared_statement() {
     let first = database.user(partner, "first@example.com").await;
     // Nor does a connection that is still being made log what it sets.
     database.wait_until_idle();
+    read_to_the_end(&server, &database.sql);
     for round in 0..3 {
         let start = server.log().len();
         let user = database.user(partner, &format!("{round}@example.com")).await;

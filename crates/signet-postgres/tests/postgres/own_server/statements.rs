@@ -75,6 +75,7 @@ async fn what_is_asked_in_one_turn_shares_a_statement() {
     let database = Database::on(&server).await;
     let partner = database.partner().await;
     database.wait_until_idle();
+    read_to_the_end(&server, &database.sql);
 
     let start = server.log().len();
     let changes = (0..MEMBERS).map(|number| database.build.registration(partner, &format!("{number}@example.com")));
@@ -105,6 +106,7 @@ async fn without_a_statement_cache_nothing_is_prepared_or_set() {
     let database = Database::with(TestDatabase::create_on(&server), options).await;
     let partner = database.partner().await;
     database.wait_until_idle();
+    read_to_the_end(&server, &database.sql);
     let start = server.log().len();
     let user = database.user(partner, "john@example.com").await;
     let user = database.store.commit(database.build.renaming(&user, "Jack")).await.expect("renamed");

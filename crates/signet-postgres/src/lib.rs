@@ -14,6 +14,7 @@
 //! - **Outages.** A store can be made while the database is away, answers `Unavailable` while it stays away and works
 //!   again once it is back. A connection that broke takes all idle ones with it, since they are as dead, and what it
 //!   was doing is done again once: writes recognise what their first attempt achieved by the id of its audit entry.
+//!   Threads that a frozen server holds are left behind, and others go to whichever server takes writes by then.
 //! - **Round trips.** Finding a user, registering one and replacing one are one statement each, prepared once per
 //!   connection, hence one round trip and one transaction. They take arrays: whatever waits while the threads are busy
 //!   is answered by one statement, with an answer for each.
@@ -32,6 +33,7 @@ mod statement;
 mod store;
 mod url;
 mod users;
+mod workers;
 
 pub use exposure::is_exposed;
 pub use pool::PoolState;

@@ -54,7 +54,6 @@ pub(crate) enum Attempt {
 pub(crate) struct Pool {
     connections: r2d2::Pool<Manager>,
     generation: Arc<AtomicU64>,
-    url: Arc<ConnectionUrl>,
     deadline: Duration,
 }
 
@@ -157,12 +156,11 @@ fn setup(deadline: Duration) -> String {
 
 impl Pool {
     /// Starts to connect in the background; works, too, where the database is away.
-    pub(crate) fn start(url: ConnectionUrl, size: u32, deadline: Duration, statement_cache: bool) -> Self {
-        let url = Arc::new(url);
+    pub(crate) fn start(url: Arc<ConnectionUrl>, size: u32, deadline: Duration, statement_cache: bool) -> Self {
         let generation = Arc::new(AtomicU64::new(0));
         let log = OutageLog::default();
         let manager = Manager {
-            url: Arc::clone(&url),
+            url,
             // Behind a pooler that shares server sessions, a setting would leak to whoever comes next.
             setup: statement_cache.then(|| setup(deadline)),
             generation: Arc::clone(&generation),
@@ -175,11 +173,7 @@ impl Pool {
             .test_on_check_out(false)
             .error_handler(Box::new(log))
             .build_unchecked(manager);
-        Self { connections, generation, url, deadline }
-    }
-
-    pub(crate) fn url(&self) -> &ConnectionUrl {
-        &self.url
+        Self { connections, generation, deadline }
     }
 
     pub(crate) fn state(&self) -> PoolState {

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use diesel::{PgConnection, QueryResult};
 use signet_domain::{PartnerId, ports::StoreError};
-use signet_turn::{Jobs, Limits, Refused, Turn};
+use signet_turn::{Jobs, Lane, Operation};
 
 use crate::{
     errors::{store_error, unavailable},
@@ -10,6 +10,7 @@ use crate::{
     pool::{Attempt, Pool, PoolState},
     url::{ConnectionUrl, InvalidUrl},
     users::Lanes,
+    workers::{Shifts, Workers},
 };
 
 /// What a [`PostgresStore`] may use.
@@ -49,21 +50,12 @@ pub enum ConnectError {
 /// The ports on a Postgres database. Clones share the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
-    /// What a partner reads, but for single users.
-    pages: Jobs<Arc<Pool>, PartnerId>,
-    /// What the service itself needs to know: whose key that is.
-    look_ups: Jobs<Arc<Pool>, ()>,
-    /// Apart from all else, or a queue full of requests would hide that the database is away.
-    probes: Jobs<Arc<Pool>, ()>,
-    /// What an operator changes.
-    orders: Jobs<Arc<Pool>, ()>,
-    pool: Arc<Pool>,
-    pub(crate) lanes: Lanes,
+    shifts: Arc<Shifts>,
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PostgresStore").field("pool", &self.pool.state()).finish_non_exhaustive()
+        formatter.debug_struct("PostgresStore").field("pool", &self.pool_state()).finish_non_exhaustive()
     }
 }
 
@@ -76,20 +68,7 @@ impl PostgresStore {
     /// The database may be away: connecting is begun here and never given up. See [`ready`](Self::ready).
     pub fn connect(url: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
         let url = ConnectionUrl::parse(url)?;
-        let threads = options.threads.max(1);
-        let size = u32::try_from(threads + 1).unwrap_or(u32::MAX);
-        let pool = Arc::new(Pool::start(url, size, options.deadline, options.statement_cache));
-        let limits = Limits { threads, queue: options.queue, deadline: options.deadline };
-        let reads = Turn::start("postgres-read", limits, Arc::clone(&pool))?;
-        let writes = Turn::start("postgres-write", Limits { threads: 1, ..limits }, Arc::clone(&pool))?;
-        Ok(Self {
-            pages: reads.jobs(),
-            look_ups: reads.jobs(),
-            probes: reads.jobs(),
-            orders: writes.jobs(),
-            pool,
-            lanes: Lanes::new(&reads, &writes),
-        })
+        Ok(Self { shifts: Arc::new(Shifts::start(url, options)?) })
     }
 
     /// Applies the migrations that the database lacks and returns how many they were. Of several instances that do this
@@ -106,8 +85,8 @@ impl PostgresStore {
                 return Err(unavailable(format!("{lacking}, and its owner has to run `signet migrate`")));
             }
         }
-        let pool = Arc::clone(&self.pool);
-        tokio::task::spawn_blocking(move || migrations::apply(pool.url()))
+        let url = Arc::clone(self.shifts.url());
+        tokio::task::spawn_blocking(move || migrations::apply(&url))
             .await
             .map_err(|_error| unavailable("the migration ended without an answer"))?
     }
@@ -121,13 +100,13 @@ impl PostgresStore {
     }
 
     async fn pending(&self) -> Result<Pending, StoreError> {
-        run(&self.probes, (), |connection, _| migrations::pending(connection)).await?
+        self.run(|workers| &workers.probes, (), |connection, _| migrations::pending(connection)).await?
     }
 
     /// How many connections there are at this moment.
     #[must_use]
     pub fn pool_state(&self) -> PoolState {
-        self.pool.state()
+        self.shifts.workers().pool.state()
     }
 
     /// Reads on behalf of a partner. It is done again where the connection is lost.
@@ -136,7 +115,7 @@ impl PostgresStore {
         partner_id: PartnerId,
         mut job: impl FnMut(&mut PgConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run(&self.pages, partner_id, move |connection, _| job(connection)).await
+        self.run(|workers| &workers.pages, partner_id, move |connection, _| job(connection)).await
     }
 
     /// Reads on behalf of the service. It is done again where the connection is lost.
@@ -144,7 +123,7 @@ impl PostgresStore {
         &self,
         mut job: impl FnMut(&mut PgConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run(&self.look_ups, (), move |connection, _| job(connection)).await
+        self.run(|workers| &workers.look_ups, (), move |connection, _| job(connection)).await
     }
 
     /// Does the job on the thread that writes. It is done again where the connection is lost, so it must be harmless
@@ -153,28 +132,33 @@ impl PostgresStore {
         &self,
         job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run(&self.orders, (), job).await
+        self.run(|workers| &workers.orders, (), job).await
     }
-}
 
-async fn run<K: PartialEq + Copy + Send + 'static, T: Send + 'static>(
-    jobs: &Jobs<Arc<Pool>, K>,
-    owner: K,
-    job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
-) -> Result<T, StoreError> {
-    let done = jobs.run(owner, move |pool: &Arc<Pool>| pool.run(job)).await.map_err(refusal)??;
-    done.map_err(|error| store_error(&error))
+    async fn run<K: PartialEq + Copy + Send + 'static, T: Send + 'static>(
+        &self,
+        jobs: impl FnOnce(&Workers) -> &Jobs<Arc<Pool>, K>,
+        owner: K,
+        job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let workers = self.shifts.workers();
+        let done = jobs(&workers).run(owner, move |pool: &Arc<Pool>| pool.run(job)).await;
+        let done = done.map_err(|refused| self.shifts.refusal(&workers, refused))??;
+        done.map_err(|error| store_error(&error))
+    }
+
+    /// Has an operation answered together with others of its kind.
+    pub(crate) async fn call<O: Operation<Arc<Pool>>>(
+        &self,
+        lane: impl FnOnce(&Lanes) -> &Lane<Arc<Pool>, O>,
+        operation: O,
+    ) -> Result<O::Answer, StoreError> {
+        let workers = self.shifts.workers();
+        let answer = lane(&workers.lanes).call(operation).await;
+        answer.map_err(|refused| self.shifts.refusal(&workers, refused))
+    }
 }
 
 fn lacking(migrations: usize) -> String {
     format!("the database lacks {migrations} migration{}", if migrations == 1 { "" } else { "s" })
-}
-
-pub(crate) fn refusal(refused: Refused) -> StoreError {
-    match refused {
-        Refused::Overloaded => StoreError::Overloaded,
-        Refused::DeadlineExceeded => unavailable(refused.to_string()),
-        // A panic: a defect of ours, and no condition of the database.
-        Refused::Abandoned => StoreError::Unexpected { reason: refused.to_string() },
-    }
 }

@@ -131,6 +131,12 @@ impl<R: Send + Sync + 'static> Turn<R> {
     pub fn jobs<K: PartialEq + Copy + Send + 'static>(&self) -> Jobs<R, K> {
         Jobs::new(&self.0)
     }
+
+    /// For how long a thread has been at the batch that it took last, if any has: of all threads, the longest.
+    #[must_use]
+    pub fn busy_for(&self) -> Duration {
+        self.0.busy_for()
+    }
 }
 
 impl<R: 'static> Clone for Turn<R> {

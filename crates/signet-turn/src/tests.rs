@@ -69,6 +69,19 @@ async fn a_stuck_thread_holds_nobody_past_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_thread_tells_for_how_long_it_has_been_stuck() {
+    let turn = turn(1, AMPLE);
+    assert_eq!(turn.busy_for(), Duration::ZERO);
+    let busy = Busy::keep(&turn).await;
+    let (one, other) = (turn.busy_for(), turn.busy_for());
+    assert!(other > one && one > Duration::ZERO, "{one:?} {other:?}");
+    drop(busy);
+    while turn.busy_for() > Duration::ZERO {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_at_once_and_an_abandoned_job_is_not_started() {
     let turn = turn(1, AMPLE);
     let busy = Busy::keep(&turn).await;

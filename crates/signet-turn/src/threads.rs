@@ -2,6 +2,7 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::Limits;
@@ -30,27 +31,36 @@ struct State<R> {
     /// Each lane at most once, in the order in which something began to wait there.
     ready: VecDeque<Arc<dyn Waiting<R>>>,
     idle: usize,
+    /// Since when each thread has been at what it took last, while it is.
+    busy_since: Vec<Option<Instant>>,
     closed: bool,
 }
 
 impl<R: Send + Sync + 'static> Threads<R> {
     pub(crate) fn start(name: &str, limits: Limits, resource: R) -> std::io::Result<Arc<Self>> {
-        let state = State { ready: VecDeque::new(), idle: 0, closed: false };
+        let threads = limits.threads.max(1);
+        let state = State { ready: VecDeque::new(), idle: 0, busy_since: vec![None; threads], closed: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), wake_up: Condvar::new() });
         // From here on, so that a thread that cannot start takes those before it along.
-        let threads = Arc::new(Self { shared: Arc::clone(&shared), limits });
+        let started = Arc::new(Self { shared: Arc::clone(&shared), limits });
         let resource = Arc::new(resource);
-        for number in 0..limits.threads.max(1) {
+        for number in 0..threads {
             let (shared, resource) = (Arc::clone(&shared), Arc::clone(&resource));
-            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || shared.work(&resource))?;
+            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || shared.work(number, &resource))?;
         }
-        Ok(threads)
+        Ok(started)
     }
 }
 
 impl<R> Threads<R> {
     pub(crate) fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// For how long the one that has been busiest has been at what it took last.
+    pub(crate) fn busy_for(&self) -> Duration {
+        let earliest = self.shared.lock().busy_since.iter().flatten().min().copied();
+        earliest.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Puts a lane in line; tells whether a thread sleeps that [`Self::ring`] should wake.
@@ -78,8 +88,8 @@ impl<R> Shared<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, resource: &R) {
-        while let Some(lane) = self.next() {
+    fn work(&self, number: usize, resource: &R) {
+        while let Some(lane) = self.next(number) {
             let (work, more) = lane.take();
             if more {
                 let mut state = self.lock();
@@ -92,10 +102,12 @@ impl<R> Shared<R> {
         }
     }
 
-    fn next(&self) -> Option<Arc<dyn Waiting<R>>> {
+    fn next(&self, number: usize) -> Option<Arc<dyn Waiting<R>>> {
         let mut state = self.lock();
+        state.busy_since[number] = None;
         loop {
             if let Some(lane) = state.ready.pop_front() {
+                state.busy_since[number] = Some(Instant::now());
                 return Some(lane);
             }
             if state.closed {

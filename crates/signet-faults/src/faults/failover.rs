@@ -24,6 +24,8 @@ enum Loss {
     Killed,
     /// It stays, with its sessions, and takes no more writes.
     Demoted,
+    /// It answers nothing any more, and its kernel goes on as if it would.
+    Frozen,
 }
 
 pub(super) async fn killed(run: &Run) -> Findings {
@@ -32,6 +34,10 @@ pub(super) async fn killed(run: &Run) -> Findings {
 
 pub(super) async fn demoted(run: &Run) -> Findings {
     fail_over(run, Loss::Demoted, run.choose(1, 2, 10)).await
+}
+
+pub(super) async fn frozen(run: &Run) -> Findings {
+    fail_over(run, Loss::Frozen, run.choose(1, 2, 10)).await
 }
 
 async fn fail_over(run: &Run, loss: Loss, times: usize) -> Findings {
@@ -94,6 +100,11 @@ async fn once(run: &Run, loss: Loss, number: usize, findings: &mut Findings) -> 
             sleep(Duration::from_millis(200)).await;
             becomes(&mut order, 0, writing).await;
         }
+        Loss::Frozen => {
+            primary.freeze();
+            // Whatever watches over servers does not give one up any sooner.
+            sleep(Duration::from_millis(random.random_range(8_000..10_000))).await;
+        }
     }
     execute(&mut session(&standby), "SELECT pg_promote()");
     let (promoted, before) = (Instant::now(), ledger.acknowledged());
@@ -105,6 +116,8 @@ async fn once(run: &Run, loss: Loss, number: usize, findings: &mut Findings) -> 
     writers.stop().await;
     findings.promise(service.is_running(), "the service goes on running");
     service.stop();
+    // It would keep the comparison waiting, too.
+    primary.kill();
 
     let compared = ledger.compare(&service.stores()).await;
     findings.attempted(&ledger.traffic());

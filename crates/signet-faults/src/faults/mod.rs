@@ -39,6 +39,7 @@ pub const ALL: &[Scenario] = scenarios![
     ("outage-exhausted", "all connections of PostgreSQL taken", outages::exhausted),
     ("failover-killed", "the primary killed (`kill -9`), its standby promoted", failover::killed),
     ("failover-demoted", "the primary made read-only under live sessions, its standby promoted", failover::demoted),
+    ("failover-frozen", "the primary stopped in its tracks for good, its standby promoted", failover::frozen),
     ("pooler", "PgBouncer in transaction mode before PostgreSQL, and kills", pooler::in_transaction_mode),
     ("full-sqlite", "the disk full, on SQLite", full::under_sqlite),
     ("full-postgres", "the disk of PostgreSQL's tables full", full::under_tables),

@@ -18,7 +18,6 @@ use crate::{
     PostgresStore,
     errors::{is_connection_lost, store_error},
     pool::{Attempt, Pool},
-    store::refusal,
 };
 
 /// The operations that are answered many at a time.
@@ -40,15 +39,15 @@ impl UserRepository for PostgresStore {
     async fn commit(&self, change: UserChange) -> Result<User, CommitError> {
         let user = change.user.clone();
         let answer = match change.replaces() {
-            None => self.lanes.registrations.call(Registration(change)).await,
-            Some(_) => self.lanes.replacements.call(Replacement(change)).await,
+            None => self.call(|lanes| &lanes.registrations, Registration(change)).await,
+            Some(_) => self.call(|lanes| &lanes.replacements, Replacement(change)).await,
         };
-        answer.map_err(refusal)??;
+        answer??;
         Ok(user)
     }
 
     async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError> {
-        self.lanes.finds.call(Find(partner_id, user_id)).await.map_err(refusal)?
+        self.call(|lanes| &lanes.finds, Find(partner_id, user_id)).await?
     }
 
     async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {

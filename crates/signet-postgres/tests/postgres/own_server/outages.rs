@@ -129,6 +129,67 @@ async fn a_frozen_database_that_dies_is_let_go() {
     works(&database).await;
 }
 
+/// Another server has taken over, and nothing tells the threads that wait for the frozen one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_database_that_stays_so_is_left_for_another() {
+    let (frozen, other) = (private(&[]), private(&[]));
+    let url = format!("postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres", frozen.port(), other.port());
+    let options = PostgresOptions { deadline: Duration::from_millis(500), ..ample() };
+    PostgresStore::connect(&other.url("postgres"), ample()).expect("a URL").migrate().await.expect("migrated");
+    let store = PostgresStore::connect(&url, options).expect("a URL");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while store.migrate().await.is_err() {
+        assert!(Instant::now() < deadline, "it takes connections");
+    }
+    let build = signet_conformance::Builder::new(1);
+    PartnerRepository::insert(&store, build.partner()).await.expect("inserted in the first one");
+
+    frozen.freeze();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while store.ready().await.is_err() {
+        assert!(Instant::now() < deadline, "nobody goes to the other one");
+    }
+    // The one that writes was not stuck, and is another by now all the same.
+    assert_eq!(PartnerRepository::list(&store).await.map(|partners| partners.len()), Ok(0));
+    PartnerRepository::insert(&store, build.partner()).await.expect("inserted in the other one");
+    frozen.thaw();
+}
+
+/// A server that takes connections and answers none of them would be given ever more threads.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_threads_are_left_to_a_database_that_answers_none() {
+    let server = private(&[]);
+    let options = PostgresOptions { deadline: Duration::from_millis(100), ..ample() };
+    let database = Database::with(TestDatabase::create_on(&server), ample()).await;
+    let name = database.sql.name();
+    for timeout in ["statement_timeout", "lock_timeout"] {
+        database.sql.execute(&format!("ALTER DATABASE {name} SET {timeout} = '1h'"));
+    }
+    let store = PostgresStore::connect(database.sql.url(), options).expect("a URL");
+    let insert = async || PartnerRepository::insert(&store, database.build.partner()).await;
+    let mut lock = database.session();
+    lock.execute("BEGIN; LOCK TABLE partners");
+    let waiting = || {
+        let counted =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        database.sql.query(counted).parse::<usize>().expect("a number")
+    };
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while waiting() < 5 {
+        assert!(insert().await.is_err_and(|error| is_unavailable(&error)));
+        assert!(Instant::now() < deadline, "no others take their place");
+    }
+    for _ in 0..10 {
+        assert!(insert().await.is_err());
+    }
+    assert_eq!(waiting(), 5);
+    lock.execute("ROLLBACK");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while insert().await.is_err() {
+        assert!(Instant::now() < deadline, "they come back");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_can_be_made_before_its_database_is_there() {
     let server = private(&[]);

@@ -91,7 +91,10 @@ pub(crate) fn name() -> Object {
     string("The display name: 1 to 200 characters once trimmed and in Unicode NFC, no control characters.")
         .min_length(Some(1))
         .max_length(Some(Name::MAX_CHARS))
-        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"))
+        // Not `\s`, which is another set in each language: what is trimmed is Unicode's White_Space.
+        .pattern(Some(
+            r"^[^\u0000-\u001F\u007F-\u009F]*[^\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000][^\u0000-\u001F\u007F-\u009F]*$",
+        ))
         .examples(["John Doe"])
         .build()
 }

@@ -1,6 +1,7 @@
 use std::{fs, path::Path};
 
 use serde_json::Value;
+use signet_domain::Name;
 
 use super::support::{World, request};
 use crate::{error::Code, openapi_json, openapi_yaml};
@@ -43,6 +44,18 @@ fn every_reference_of_the_document_leads_somewhere() {
     for reference in found {
         let pointer = reference.strip_prefix('#').expect("a reference within the document");
         assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn the_pattern_of_a_name_refuses_what_the_service_refuses() {
+    let document: Value = serde_json::from_str(&openapi_json()).expect("JSON");
+    let rule = document.pointer("/components/schemas/User/properties/name/pattern").and_then(Value::as_str);
+    let pattern = regex_lite::Regex::new(rule.expect("a pattern")).expect("an expression");
+    for character in '\0'..='\u{ffff}' {
+        for name in [character.to_string(), format!("a{character}b")] {
+            assert_eq!(pattern.is_match(&name), Name::parse(&name).is_ok(), "{name:?}");
+        }
     }
 }
 

@@ -15,6 +15,8 @@ LINT := .ci/lint/node_modules
 ARGS ?=
 # How long each target is fed.
 FUZZ_SECONDS ?= 60
+# One part of what `make mutants` breaks: rules, memory, http, sqlite or postgres. All, where it is empty.
+ONLY ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,18 +88,20 @@ faults-long: toolchain postgres fault-tools ## The same with the full counts; ta
 	cargo build --release --locked --bin signet --bin signet-faults
 	./target/release/signet-faults --long $(ARGS)
 
-# What it finds worth keeping stays under target; the corpora that are kept for good grow by hand.
+# What it finds worth keeping stays under target; the corpora that are kept for good grow by hand. Each input has an
+# application of its own, whose router leaks the names of its parameters.
 fuzz: toolchain nightly $(CARGO_FUZZ) ## Make requests up, FUZZ_SECONDS (60) for each kind, on a nightly toolchain
 	@cd crates/signet-http && for corpus in fuzz/corpus/*; do \
 		found=$(CURDIR)/target/$$corpus; mkdir -p $$found; \
-		RUSTUP_TOOLCHAIN=nightly $(CURDIR)/$(CARGO_FUZZ) run --target-dir $(CURDIR)/target/fuzz $${corpus##*/} \
+		ASAN_OPTIONS=detect_leaks=0 RUSTUP_TOOLCHAIN=nightly \
+			$(CURDIR)/$(CARGO_FUZZ) run --target-dir $(CURDIR)/target/fuzz $${corpus##*/} \
 			$$found $$corpus -- -max_total_time=$(FUZZ_SECONDS) || exit; \
 	done
 
-# The domain and the use cases by their own tests, which are fast; which files, .cargo/mutants.toml tells.
-mutants: toolchain $(CARGO_MUTANTS) ## Break rules on purpose and see whether a test notices; in target/mutants.out
-	$(CARGO_MUTANTS) mutants -p signet-domain -p signet-application -j2 \
-		--test-package signet-domain --test-package signet-application --output target $(ARGS) -- --locked
+# Which files, and what is left out, .cargo/mutants.toml tells; which tests are asked, .ci/mutants. Options such as
+# `make mutants ONLY=postgres ARGS="--iterate"`, `ARGS="-F register"`.
+mutants: toolchain postgres $(CARGO_MUTANTS) ## Break rules on purpose and see whether a test notices; in target/mutants
+	ONLY=$(ONLY) .ci/mutants $(CARGO_MUTANTS) $(ARGS)
 
 # What `make` cannot install by itself.
 toolchain:

@@ -14,8 +14,13 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{broadcast, watch},
+    sync::{broadcast, mpsc, watch},
+    time::Instant,
 };
+
+/// How many bytes are read at once, and how many such pieces may be on their way.
+const PIECE: usize = 16 * 1024;
+const ON_THE_WAY: usize = 64;
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,27 +277,47 @@ impl Pump {
         }
     }
 
-    /// Passes on until it must not.
+    /// Passes on until it must not. What comes soon after something else waits beside it, and not behind it: a
+    /// distance makes nothing narrower.
     async fn pass(&mut self) -> io::Result<Cut> {
-        let mut mood = self.shared.mood.subscribe();
-        let mut counted = Counted::default();
-        let mut buffer = vec![0; 16 * 1024];
-        loop {
-            let count = self.from.read(&mut buffer).await?;
-            if count == 0 {
-                return Ok(Cut::Close);
+        let Self { from, to, direction, shared, .. } = self;
+        let (distance, mut mood) = (shared.mood.subscribe(), shared.mood.subscribe());
+        let (arrived, mut on_the_way) = mpsc::channel(ON_THE_WAY);
+        let take = async {
+            // The line ends with whoever feeds it.
+            let arrived = arrived;
+            let mut buffer = vec![0; PIECE];
+            loop {
+                let count = from.read(&mut buffer).await?;
+                let due = Instant::now() + distance.borrow().delay;
+                if count == 0 || arrived.send((due, buffer[..count].to_vec())).await.is_err() {
+                    return Ok::<_, io::Error>(());
+                }
             }
-            let delay = mood.borrow().delay;
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
+        };
+        let give = async {
+            let mut counted = Counted::default();
+            while let Some((due, bytes)) = on_the_way.recv().await {
+                if due > Instant::now() {
+                    tokio::time::sleep_until(due).await;
+                }
+                if mood.wait_for(|mood| !mood.black_hole).await.is_err() {
+                    break;
+                }
+                let (allowed, cut) = shared.judge(*direction, &mut counted, bytes.len());
+                to.write_all(&bytes[..allowed]).await?;
+                if let Some(how) = cut {
+                    return Ok(how);
+                }
             }
-            if mood.wait_for(|mood| !mood.black_hole).await.is_err() {
-                return Ok(Cut::Close);
-            }
-            let (allowed, cut) = self.shared.judge(self.direction, &mut counted, count);
-            self.to.write_all(&buffer[..allowed]).await?;
-            if let Some(how) = cut {
-                return Ok(how);
+            Ok(Cut::Close)
+        };
+        tokio::pin!(give);
+        tokio::select! {
+            how = &mut give => how,
+            taken = take => {
+                taken?;
+                give.await
             }
         }
     }
@@ -356,6 +381,20 @@ mod tests {
             let mut answer = [0; 5];
             second.read_exact(&mut answer).await.expect("all of it");
         }
+    }
+
+    /// Four reads each way: one behind the other, they would take eight times the distance.
+    #[tokio::test]
+    async fn a_distance_makes_nothing_narrower() {
+        let proxy = echo().await;
+        let mut stream = client(&proxy).await;
+        let distance = Duration::from_secs(1);
+        proxy.delay(distance);
+        let begun = Instant::now();
+        stream.write_all(&vec![7; 4 * PIECE]).await.expect("sent");
+        stream.read_exact(&mut vec![0; 4 * PIECE]).await.expect("all of it");
+        let took = begun.elapsed();
+        assert!((2 * distance..4 * distance).contains(&took), "{took:?}");
     }
 
     #[tokio::test]

@@ -210,6 +210,15 @@ impl Comparison {
     }
 }
 
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        let Self { answers, unavailable, unanswered } = other;
+        self.answers.append(answers);
+        self.unavailable += unavailable;
+        self.unanswered += unanswered;
+    }
+}
+
 impl AddAssign for Comparison {
     fn add_assign(&mut self, other: Self) {
         let Self { acknowledged, lost, doubled, unasked, different, not_rebuilt, users } = other;

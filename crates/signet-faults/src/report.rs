@@ -6,7 +6,7 @@ use std::{
 
 use signet_domain::Timestamp;
 
-use crate::{Comparison, Ledger, Run, Scale, Scenario, Traffic};
+use crate::{Comparison, Run, Scale, Scenario, Traffic};
 
 /// What a scenario did and saw: short phrases, which become the cells of its row.
 #[derive(Debug, Clone, Default)]
@@ -42,12 +42,10 @@ impl Findings {
     }
 
     /// What of the acknowledged changes was lost, which must be nothing, and what the clients had to complain about.
-    pub fn compared(&mut self, ledger: &Ledger, comparison: &Comparison) {
+    pub fn compared(&mut self, comparison: &Comparison, complaints: impl IntoIterator<Item = String>) {
         self.lost(comparison.to_string());
         self.promise(comparison.is_exact(), comparison.to_string());
-        for complaint in ledger.complaints() {
-            self.promise(false, complaint);
-        }
+        self.broken.extend(complaints);
     }
 
     /// How many requests were answered, how and how slowly, and how many were not.

@@ -91,7 +91,7 @@ async fn moved(run: &Run, mut service: Service) -> Findings {
     findings.measured(format!("{backwards} × a user's updatedAt or trail backwards"));
     findings.promise(backwards == 0, format!("{backwards} entries of users out of the order of their commits"));
     let compared = ledger.compare(&stores).await;
-    findings.compared(&ledger, &compared);
+    findings.compared(&compared, ledger.complaints());
     findings
 }
 

@@ -89,15 +89,12 @@ pub(super) async fn of_a_registration(run: &Run) -> Findings {
     let limit = run.unless_smoke(Duration::from_secs(4));
     findings.promise(slowest <= limit, format!("an answer within {limit:?}, not after {slowest:?}"));
 
-    let mut compared = Comparison::default();
+    let (mut compared, mut complaints) = (Comparison::default(), Vec::new());
     for lane in &mut lanes {
         compared += lane.ledger.compare(&lane.service.stores()).await;
-        for complaint in lane.ledger.complaints() {
-            findings.promise(false, complaint);
-        }
+        complaints.extend(lane.ledger.complaints());
     }
-    findings.lost(compared.to_string());
-    findings.promise(compared.is_exact(), compared.to_string());
+    findings.compared(&compared, complaints);
     findings
 }
 

@@ -124,7 +124,7 @@ async fn tell(
     findings.attempted(&ledger.traffic());
     findings.measured(format!("{WRITERS} writes {:.2} s after the failure at most", healed.max().as_secs_f64()));
     findings.promise(healed.max() <= HEALED_WITHIN, format!("healed in {HEALED_WITHIN:?}, not {:?}", healed.max()));
-    findings.compared(ledger, &compared);
+    findings.compared(&compared, ledger.complaints());
 }
 
 /// Which calls fail, counted in each thread by itself.

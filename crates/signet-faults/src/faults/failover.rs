@@ -9,7 +9,7 @@ use rand::RngExt;
 use signet_testkit::{PostgresServer, ServerOptions, TestDatabase};
 use tokio::time::sleep;
 
-use crate::{Findings, Ledger, Run, Service, Times, Writers, run::mix};
+use crate::{Comparison, Findings, Ledger, Run, Service, Times, Traffic, Writers, run::mix};
 
 const WRITERS: usize = 32;
 /// How soon after the promotion writes go on.
@@ -40,27 +40,39 @@ pub(super) async fn frozen(run: &Run) -> Findings {
     fail_over(run, Loss::Frozen, run.choose(1, 2, 10)).await
 }
 
+/// What came of one failover, or of several.
+#[derive(Default)]
+struct Outcome {
+    /// How long after the promotion the first write was acknowledged.
+    first: Times,
+    /// And as many as there are writers.
+    all: Times,
+    traffic: Traffic,
+    compared: Comparison,
+    broken: Vec<String>,
+}
+
 async fn fail_over(run: &Run, loss: Loss, times: usize) -> Findings {
-    let mut findings = Findings::default();
-    let (mut first, mut all) = (Times::default(), Times::default());
+    let mut outcome = Outcome::default();
     for number in 0..times {
-        let (first_after, all_after) = once(run, loss, number, &mut findings).await;
-        first.add(first_after);
-        all.add(all_after);
+        once(run, loss, number, &mut outcome).await;
     }
+    let Outcome { first, all, traffic, compared, broken } = outcome;
+    let mut findings = Findings::default();
     findings.did(format!("{times} × with {WRITERS} writers and synchronous replication"));
+    findings.attempted(&traffic);
     findings.measured(format!(
         "the first write {:.2} s after the promotion at most, {WRITERS} after {:.2} s",
         first.max().as_secs_f64(),
         all.max().as_secs_f64()
     ));
+    findings.compared(&compared, broken);
     let slowest = all.max();
     findings.promise(slowest <= GOES_ON_WITHIN, format!("writes within {GOES_ON_WITHIN:?}, not {slowest:?}"));
     findings
 }
 
-/// How long after the promotion the first write was acknowledged, and how long as many as there are writers.
-async fn once(run: &Run, loss: Loss, number: usize, findings: &mut Findings) -> (Duration, Duration) {
+async fn once(run: &Run, loss: Loss, number: usize, outcome: &mut Outcome) {
     let mut random = run.random(&format!("failover {number}"));
     let primary = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
     let database = TestDatabase::create_on(&primary);
@@ -109,20 +121,21 @@ async fn once(run: &Run, loss: Loss, number: usize, findings: &mut Findings) -> 
     execute(&mut session(&standby), "SELECT pg_promote()");
     let (promoted, before) = (Instant::now(), ledger.acknowledged());
     ledger.reached(before + 1).await;
-    let first = promoted.elapsed();
+    outcome.first.add(promoted.elapsed());
     ledger.reached(before + WRITERS).await;
-    let all = promoted.elapsed();
+    outcome.all.add(promoted.elapsed());
     ledger.reached(before + run.choose(100, 500, 1_000)).await;
     writers.stop().await;
-    findings.promise(service.is_running(), "the service goes on running");
+    if !service.is_running() {
+        outcome.broken.push("the service goes on running".to_owned());
+    }
     service.stop();
     // It would keep the comparison waiting, too.
     primary.kill();
 
-    let compared = ledger.compare(&service.stores()).await;
-    findings.attempted(&ledger.traffic());
-    findings.compared(&ledger, &compared);
-    (first, all)
+    outcome.compared += ledger.compare(&service.stores()).await;
+    outcome.traffic += ledger.traffic();
+    outcome.broken.extend(ledger.complaints());
 }
 
 fn session(server: &PostgresServer) -> PgConnection {

@@ -103,7 +103,7 @@ async fn fill_up(run: &Run, service: &mut Service, disk: &Disk, postgres: Option
         findings.promise(reads > 0 && refused_reads == 0, format!("reads go on: {reads}, but {refused_reads} × 503"));
     }
     findings.promise(healed.max() <= HEALED_WITHIN, format!("healed in {HEALED_WITHIN:?}, not {:?}", healed.max()));
-    findings.compared(&ledger, &compared);
+    findings.compared(&compared, ledger.complaints());
     for what in wrong.into_iter().take(5) {
         findings.promise(false, what);
     }

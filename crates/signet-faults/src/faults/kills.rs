@@ -74,7 +74,7 @@ async fn kill(
     }
     findings.attempted(&ledger.traffic());
     findings.measured(format!("ready again after {:.2} s at most", back.max().as_secs_f64()));
-    findings.compared(&ledger, &compared);
+    findings.compared(&compared, ledger.complaints());
     let limit = run.unless_smoke(Duration::from_secs(2));
     findings.promise(back.max() <= limit, format!("ready {limit:?} after a kill, not {:?}", back.max()));
     findings

@@ -88,7 +88,7 @@ pub(super) async fn in_transaction_mode(run: &Run) -> Findings {
     findings.did(format!("{servers} × server, {poolers} × PgBouncer, {databases} × PostgreSQL killed"));
     findings.attempted(&ledger.traffic());
     findings.measured(format!("a write again {:.2} s after a kill at most", back.max().as_secs_f64()));
-    findings.compared(&ledger, &compared);
+    findings.compared(&compared, ledger.complaints());
     findings.promise(back.max() <= BACK_WITHIN, format!("a write {BACK_WITHIN:?} after a kill, not {:?}", back.max()));
     findings
 }

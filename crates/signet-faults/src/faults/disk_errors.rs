@@ -73,7 +73,8 @@ pub(super) async fn on_postgres(run: &Run) -> Findings {
     let postgres = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
     let database = TestDatabase::create_on(&postgres);
     let mut service = Service::new(run, &postgres.url(database.name()));
-    service.arguments.extend(["--shutdown-delay", "0s"].map(str::to_owned));
+    // The first call may fail in another of the new processes, and PostgreSQL restart just when the service does.
+    service.arguments.extend(["--shutdown-delay", "0s", "--wait-for-database", "60s"].map(str::to_owned));
     service.start().await;
     let endpoint = service.endpoint(&service.partner("Acme").key);
     let ledger = Ledger::default();

@@ -36,6 +36,7 @@ async fn each_operation_is_one_prepared_statement() {
     let first = database.user(partner, "first@example.com").await;
     // Nor does a connection that is still being made log what it sets.
     database.wait_until_idle();
+    assert_eq!(database.store.pool_state().limit, 2, "one for the thread that reads and one for that which writes");
     read_to_the_end(&server, &database.sql);
     for round in 0..3 {
         let start = server.log().len();

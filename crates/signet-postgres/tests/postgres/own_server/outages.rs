@@ -168,26 +168,29 @@ async fn only_so_many_threads_are_left_to_a_database_that_answers_none() {
     let store = PostgresStore::connect(database.sql.url(), options).expect("a URL");
     let insert = async || PartnerRepository::insert(&store, database.build.partner()).await;
     let mut lock = database.session();
-    lock.execute("BEGIN; LOCK TABLE partners");
     let waiting = || {
         let counted =
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
         database.sql.query(counted).parse::<usize>().expect("a number")
     };
-    let begun = Instant::now();
-    while waiting() < 5 {
-        assert!(insert().await.is_err_and(|error| is_unavailable(&error)));
-        assert!(begun.elapsed() < Duration::from_mins(1), "no others take their place");
-    }
-    assert!(begun.elapsed() >= 4 * 4 * options.deadline, "slow is not stuck: {:?}", begun.elapsed());
-    for _ in 0..10 {
-        assert!(insert().await.is_err());
-    }
-    assert_eq!(waiting(), 5);
-    lock.execute("ROLLBACK");
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while insert().await.is_err() {
-        assert!(Instant::now() < deadline, "they come back");
+    // Those of the first time have come back, and do not count the second time.
+    for _ in 0..2 {
+        lock.execute("BEGIN; LOCK TABLE partners");
+        let begun = Instant::now();
+        while waiting() < 5 {
+            assert!(insert().await.is_err_and(|error| is_unavailable(&error)));
+            assert!(begun.elapsed() < Duration::from_mins(1), "no others take their place");
+        }
+        assert!(begun.elapsed() >= 4 * 4 * options.deadline, "slow is not stuck: {:?}", begun.elapsed());
+        for _ in 0..10 {
+            assert!(insert().await.is_err());
+        }
+        assert_eq!(waiting(), 5);
+        lock.execute("ROLLBACK");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while insert().await.is_err() {
+            assert!(Instant::now() < deadline, "they come back");
+        }
     }
 }
 

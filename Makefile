@@ -84,7 +84,7 @@ faults: toolchain postgres fault-tools ## Break the service on purpose and compa
 	cargo build --release --locked --bin signet --bin signet-faults
 	./target/release/signet-faults $(ARGS)
 
-faults-long: toolchain postgres fault-tools ## The same with the full counts; takes hours
+faults-long: toolchain postgres fault-tools ## The same with the full counts; takes two hours
 	cargo build --release --locked --bin signet --bin signet-faults
 	./target/release/signet-faults --long $(ARGS)
 

@@ -13,7 +13,7 @@ struct Args {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// The full counts, which take hours, in place of some minutes
+    /// The full counts, which take two hours, in place of some minutes
     #[arg(long)]
     long: bool,
 
@@ -29,7 +29,7 @@ struct Args {
     #[arg(long, value_name = "PATH", default_value = "target/release/signet")]
     signet: PathBuf,
 
-    /// Write the table to this file, too
+    /// Write the table to this file, too, as far as it is after each scenario
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -74,11 +74,11 @@ fn run(args: &Args) -> Result<bool, String> {
             begun.elapsed().as_secs_f64()
         );
         report.add(scenario, &findings, begun.elapsed());
+        if let Some(path) = &args.out {
+            fs::write(path, report.to_string()).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
     }
     print!("{report}");
-    if let Some(path) = &args.out {
-        fs::write(path, report.to_string()).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
     Ok(report.holds())
 }
 

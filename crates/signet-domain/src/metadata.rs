@@ -74,10 +74,13 @@ impl Metadata {
 }
 
 impl MetadataPatch {
-    /// Checks keys, texts and depth as [`Metadata::new`] does; how many and how long counts once it is merged.
+    /// Checks keys, texts and depth as [`Metadata::new`] does. How many and how long counts once it is merged; what is
+    /// too much by itself is refused here, as merging never makes it less.
     pub fn new(patch: Map<String, Value>) -> Result<Self, Invalid> {
         check(&patch)?;
-        Ok(Self(patch))
+        let patch = Self(patch);
+        Metadata::default().merged(&patch)?;
+        Ok(patch)
     }
 }
 
@@ -262,6 +265,8 @@ mod tests {
             json!({ "a": { "\0": null } }),
             json!({ "a": [{ "b": "\0" }] }),
             nested(9),
+            (0..51).map(|n| (n.to_string(), json!(n))).collect(),
+            json!({ "a": { "b": "x".repeat(16 * 1024) } }),
         ] {
             assert!(patch(never.clone()).is_err(), "{never}");
         }

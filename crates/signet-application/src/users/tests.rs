@@ -182,10 +182,12 @@ async fn an_update_that_changes_nothing_commits_nothing() {
 
 #[tokio::test]
 async fn merged_metadata_that_breaks_a_limit_is_the_metadata_s_fault() {
-    let too_many = (0..51).map(|number| (number.to_string(), 0.into())).collect();
-    let patch = UserPatch { metadata: Some(MetadataPatch::new(too_many).expect("valid")), ..UserPatch::default() };
-    let refused =
-        update(holding(registration(PARTNER).user)).execute(&request(KeyScope::ReadWrite), USER, &patch).await;
+    let keys = |numbers: std::ops::Range<u8>| {
+        let metadata = numbers.map(|number| (number.to_string(), 0.into())).collect();
+        UserPatch { metadata: Some(MetadataPatch::new(metadata).expect("valid")), ..UserPatch::default() }
+    };
+    let full = registration(PARTNER).user.change(&keys(0..50), context(0)).expect("within limits").expect("a change");
+    let refused = update(holding(full.user)).execute(&request(KeyScope::ReadWrite), USER, &keys(50..51)).await;
     let reason = Invalid::new("must have at most 50 keys");
     assert_eq!(refused, Err(Error::InvalidField { field: "metadata", reason }));
 }

@@ -59,6 +59,7 @@ async fn every_invalid_field_of_an_update_is_named_at_once() {
         (json!({"userId": USER, "metadata": {"\u{0}": null}}), &["metadata"]),
         (json!({"userId": USER, "metadata": {"a": {"\u{0}": null}}}), &["metadata"]),
         (json!({"userId": USER, "metadata": {"": null}}), &["metadata"]),
+        (json!({"userId": "x", "name": "", "metadata": {"k": "x".repeat(17_000)}}), &["userId", "name", "metadata"]),
         (json!({"userId": USER, "metadata": {"k".repeat(65): null}}), &["metadata"]),
         (json!({"userId": USER, "status": "removed"}), &["status"]),
         (json!({"userId": USER, "status": "Active"}), &["status"]),

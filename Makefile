@@ -40,7 +40,7 @@ clippy: toolchain
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
 # The arrows between the crates are those of the program; what only tests use may know anything.
-deny: $(CARGO_DENY)
+deny: $(CARGO_DENY) ## What may be in the program: crates, licenses, sources, and which crate may know which
 	$(CARGO_DENY) --locked --exclude-dev --manifest-path crates/signet-server/Cargo.toml check bans
 	$(CARGO_DENY) --locked check licenses sources
 

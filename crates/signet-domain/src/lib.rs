@@ -186,7 +186,7 @@
 //! ## 3. Proving it
 //!
 //! The conformance suite turns each promise of the ports into a `#[test]`. Give it a way to make your adapter, here one
-//! whose type implements all four ports:
+//! whose type implements the four ports of a store:
 //!
 //! ```
 //! # use signet_conformance::InMemoryStore as MyStore;
@@ -203,16 +203,17 @@
 //! ```
 //! use std::sync::Arc;
 //! use signet_application::{Caller, Error, Request, users::{GetUser, NewUser, RegisterUser}};
-//! # use signet_conformance::{Builder, InMemoryStore as MyStore, ManualClock, SequentialIds};
+//! use signet_conformance::{Builder, InMemoryStore as MyStore, ManualClock, SequentialIds};
 //! use signet_domain::{EmailAddress, KeyScope, Metadata, Name, RequestId, ports::PartnerRepository};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Arc::new(MyStore::default());
-//! # let (clock, ids) = (ManualClock::default(), SequentialIds::new(1));
+//! let (clock, ids) = (ManualClock::default(), SequentialIds::new(1)); // a `Clock` and an `IdGenerator` of yours
 //! let register_user = RegisterUser::new(store.clone(), Arc::new(clock), Arc::new(ids));
 //! let get_user = GetUser::new(store.clone());
-//! # let build = Builder::new(2);
-//! # let (partner, key) = { let partner = build.partner(); let key = build.api_key(partner.id); (partner, key) };
+//! let build = Builder::new(2);
+//! let partner = build.partner();
+//! let key = build.api_key(partner.id);
 //! PartnerRepository::insert(&*store, partner.clone()).await?;
 //!
 //! // Who asks: from an API key by `VerifyApiKey`, or however your service knows its callers.

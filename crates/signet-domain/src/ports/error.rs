@@ -1,5 +1,6 @@
 /// Why a store could not answer. None of them tells whether a write happened: after an error its outcome is unknown,
-/// except for [`Overloaded`](Self::Overloaded), which means that it was never started.
+/// except for [`Overloaded`](Self::Overloaded), which means that it was never started, and where a port says that nothing
+/// is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Too much waits already; nothing was started.

@@ -100,7 +100,8 @@ pub(crate) fn name() -> Object {
 }
 
 pub(crate) fn email() -> Object {
-    let description = "The e-mail address, at most 254 bytes; unique among the partner's users without regard to case.";
+    let description = "The e-mail address, at most 254 bytes once trimmed and in Unicode NFC, its case kept; unique among the partner's users \
+        without regard to case.";
     // With the letters of any script (RFC 6531) on both sides of the @.
     formatted(string(description), "idn-email")
         .min_length(Some(3))
@@ -288,7 +289,7 @@ pub(crate) fn error_response() -> Ref {
 pub(crate) fn refusal() -> [(&'static str, RefOr<Schema>); 3] {
     let detail = object()
         .description(Some("A field that is to blame."))
-        .property("field", string("The field, by its name in the request."))
+        .property("field", string("The field, by its name in the request; `body` or `request` where it is no single one, or the name of a header."))
         .property("message", string("What is wrong with it."))
         .required("field")
         .required("message");

@@ -5,7 +5,8 @@ use crate::error::Failure;
 
 /// Apply the migrations that the database lacks
 ///
-/// Every other command does the same before its work, unless told not to by --no-migrate. Several may do so at once.
+/// `serve`, `partner` and `key` do the same before their work, unless told not to by --no-migrate. Several may do so at
+/// once.
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
     #[command(flatten)]

@@ -137,10 +137,7 @@ impl Connection {
             let mut space = [const { MaybeUninit::uninit() }; 2048];
             let mut buffer = ReadBuf::uninit(&mut space);
             match self.stream.reader().poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    // What it sent before it went is answered first; then the end is read again.
-                    return if self.ahead.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
-                }
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => self.ahead.extend_from_slice(buffer.filled()),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => break,

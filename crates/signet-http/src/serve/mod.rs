@@ -134,6 +134,8 @@ pub fn serve(
                 .keep_alive(KeepAlive::Os)
                 .client_request_timeout(Duration::ZERO)
                 .client_disconnect_timeout(limits.write_stall)
+                // Whoever sends nothing more is gone, and waits for nothing.
+                .h1_allow_half_closed(false)
                 .h1(map_config(app(&shared), |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
                 let (tls, shared) = (tls.clone(), Arc::clone(&shared));

@@ -72,7 +72,7 @@ impl Place {
         names.split(',').map(|name| (name.to_owned(), rows(name))).collect()
     }
 
-    fn sqlite_file(&self) -> SqliteConnection {
+    pub fn sqlite_file(&self) -> SqliteConnection {
         let path = self.path().join("signet.db");
         SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("a database")
     }

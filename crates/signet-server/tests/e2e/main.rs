@@ -11,6 +11,7 @@ mod database;
 mod demo;
 mod faults;
 mod forged;
+mod gone;
 mod life;
 mod log;
 mod outsider;

@@ -63,13 +63,15 @@ pub(super) async fn clients(run: &Run) -> Findings {
     for _ in 0..rounds {
         let begun = Instant::now();
         let coming = Duration::from_millis(count * 1000 / COME_IN_A_SECOND);
-        // Those whose first head is slow come last: they are closed before any other.
-        let slow_at = begun + coming * 3 / 4;
+        // Those whose first head is slow come last: they are closed before any other. All others begin to be slow while
+        // they come, one after the other: in the same instant, what they send would be a burst of its own.
+        let slow_from = begun + coming * 3 / 4;
         let watched = [(&endpoint, path.as_str()), (&management, "/readyz")]
             .map(|(endpoint, path)| watch(endpoint, path, coming + CLOSED_WITHIN));
         let mut clients = JoinSet::new();
         for number in 0..count {
             let due = Duration::from_millis(number * 1000 / COME_IN_A_SECOND);
+            let slow_at = slow_from + due / 3;
             let kind = kind(number, count);
             let endpoint = endpoint.clone();
             clients.spawn(async move {

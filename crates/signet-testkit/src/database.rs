@@ -40,7 +40,7 @@ impl TestDatabase {
     fn create_at(maintenance_url: String) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("signet_test_{:016x}_{number}", RandomState::new().hash_one(std::process::id()));
+        let name = format!("signet_test_{:016x}_{number:04}", RandomState::new().hash_one(std::process::id()));
         // template0, since a database that somebody is connected to cannot be copied.
         psql(&maintenance_url, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"));
         let url = with_database(&maintenance_url, &name);

@@ -56,13 +56,12 @@ pub(super) async fn of_a_registration(run: &Run) -> Findings {
 
     let mut findings = Findings::default();
     let mut cases = Vec::new();
-    for kind in [Kind::Once, Kind::Always] {
-        for direction in [Direction::ToServer, Direction::ToClient] {
-            let length = lanes[0].measure(kind, direction).await;
-            cases.extend((0..length).map(|position| Case { kind, direction, position }));
-            let on = if kind == Kind::Once { "a connection in use" } else { "every new connection" };
-            findings.did(format!("{length} bytes {direction:?} on {on}"));
-        }
+    let lengths = lanes[0].lengths().await;
+    for (kind, direction, length) in lengths {
+        cases.extend((0..length).map(|position| Case { kind, direction, position }));
+        let on = if kind == Kind::Once { "a connection in use" } else { "every new connection" };
+        let to = if direction == Direction::ToServer { "to PostgreSQL" } else { "from it" };
+        findings.did(format!("{length} bytes {to} on {on}"));
     }
     let stride = run.choose(400, 23, 1);
     let offset = run.random("cuts").random_range(0..stride);
@@ -85,6 +84,8 @@ pub(super) async fn of_a_registration(run: &Run) -> Findings {
     ));
     findings
         .promise(all.cut >= cases.len(), format!("each case cuts a connection, not {} of {}", all.cut, cases.len()));
+    let now = lanes[count - 1].lengths().await;
+    findings.promise(now == lengths, format!("a registration is always as long as {lengths:?}, not {now:?}"));
     let slowest = all.times.max();
     let limit = run.unless_smoke(Duration::from_secs(4));
     findings.promise(slowest <= limit, format!("an answer within {limit:?}, not after {slowest:?}"));
@@ -110,7 +111,20 @@ impl Lane {
         Self { service, proxy, client, ledger: Ledger::default(), random, number, registered: 0, _database: database }
     }
 
-    /// How many bytes a registration takes that way on one connection.
+    /// How many bytes a registration takes each way on one connection.
+    async fn lengths(&mut self) -> [(Kind, Direction, usize); 4] {
+        let mut lengths = [
+            (Kind::Once, Direction::ToServer, 0),
+            (Kind::Once, Direction::ToClient, 0),
+            (Kind::Always, Direction::ToServer, 0),
+            (Kind::Always, Direction::ToClient, 0),
+        ];
+        for (kind, direction, length) in &mut lengths {
+            *length = self.measure(*kind, *direction).await;
+        }
+        lengths
+    }
+
     async fn measure(&mut self, kind: Kind, direction: Direction) -> usize {
         self.prepare(kind).await;
         self.proxy.count(direction);
@@ -148,8 +162,10 @@ impl Lane {
     /// Registers somebody, and after the first answer without any cut.
     async fn register(&mut self, counts: &mut Counts) {
         self.registered += 1;
-        let (name, request_id) = (format!("User {}", self.registered), format!("c{}-{}", self.number, self.registered));
-        let email = format!("user{}@example.com", self.registered);
+        // Every registration is as long as any other, so that a position means the same in each.
+        let number = format!("{}-{:05}", self.number, self.registered);
+        let (name, request_id, email) =
+            (format!("User {number}"), format!("c{number}"), format!("user{number}@example.com"));
         let deadline = Instant::now() + SETTLED_WITHIN;
         let mut refusals = 0;
         let settled = loop {

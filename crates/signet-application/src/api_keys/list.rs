@@ -10,7 +10,7 @@ use signet_domain::{
 pub enum KeyState {
     /// It does, unless its partner is disabled.
     Active,
-    /// Its time is over.
+    /// Its time is over: by the clock, or since it was refused for that once.
     Expired,
     /// Somebody revoked it; this outranks an expiry.
     Revoked,
@@ -20,12 +20,12 @@ impl KeyState {
     /// The state of `key` at the time `now`. A key expires at the instant `expires_at`, not after it.
     #[must_use]
     pub fn of(key: &ApiKey, now: Timestamp) -> Self {
-        if key.revoked_at.is_some() {
-            Self::Revoked
-        } else if key.expires_at.is_some_and(|expiry| expiry <= now) {
-            Self::Expired
-        } else {
-            Self::Active
+        match (key.revoked_at, key.expires_at) {
+            // Left by a refusal, see `ApiKey::revoked_at`.
+            (Some(revoked), Some(expiry)) if revoked == expiry => Self::Expired,
+            (Some(_), _) => Self::Revoked,
+            (None, Some(expiry)) if expiry <= now => Self::Expired,
+            (None, _) => Self::Active,
         }
     }
 }

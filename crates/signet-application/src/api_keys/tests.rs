@@ -122,14 +122,16 @@ async fn failures_are_not_remembered() {
 
 #[tokio::test]
 async fn only_a_holder_of_the_secret_learns_the_state_of_a_key() {
-    let revoked = ApiKey { revoked_at: Some(at(0)), expires_at: Some(at(0)), ..key() };
+    let revoked = ApiKey { revoked_at: Some(at(0)), expires_at: Some(at(1)), ..key() };
     let expired = ApiKey { expires_at: Some(at(HOUR)), ..key() };
     for (key, disabled, refusal) in [
         (revoked, true, VerifyError::Revoked),
         (expired, true, VerifyError::Expired),
         (key(), true, VerifyError::PartnerDisabled),
     ] {
-        let good = verify(store(key.clone(), disabled, 1), hasher(), &Hands::at(HOUR));
+        let mut keys = store(key.clone(), disabled, 1);
+        keys.expect_revoke().returning(|_, _| Err(unavailable()));
+        let good = verify(keys, hasher(), &Hands::at(HOUR));
         assert_eq!(good.execute(&token().expose()).await, Err(refusal));
 
         let guessed = ApiKey { secret_hash: SecretHash::new("hash of another".to_owned()), ..key };
@@ -152,7 +154,9 @@ async fn a_live_secret_does_not_pass_as_a_test_key() {
 #[tokio::test]
 async fn a_remembered_key_expires_on_time() {
     let clock = Hands::at(HOUR - 1);
-    let verify = verify(store(ApiKey { expires_at: Some(at(HOUR)), ..key() }, false, 1), hasher(), &clock);
+    let mut keys = store(ApiKey { expires_at: Some(at(HOUR)), ..key() }, false, 2);
+    keys.expect_revoke().with(eq(key_id()), eq(at(HOUR))).once().returning(|_, _| Ok(None));
+    let verify = verify(keys, hasher(), &clock);
     assert!(verify.execute(&token().expose()).await.is_ok());
     clock.set(HOUR);
     assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
@@ -161,7 +165,9 @@ async fn a_remembered_key_expires_on_time() {
 #[tokio::test]
 async fn an_expired_key_stays_so_when_the_clock_goes_back() {
     let (clock, memory) = (Hands::at(HOUR - 1), Arc::<VerifiedKeys>::default());
-    let keys = store(ApiKey { expires_at: Some(at(HOUR)), ..key() }, false, 2);
+    let mut keys = store(ApiKey { expires_at: Some(at(HOUR)), ..key() }, false, 4);
+    // Even where the store cannot be told.
+    keys.expect_revoke().times(3).returning(|_, _| Err(unavailable()));
     let verify = VerifyApiKey::new(Arc::new(keys), Arc::new(hasher()), clock.clone(), Arc::clone(&memory));
     assert!(verify.execute(&token().expose()).await.is_ok());
     clock.set(HOUR);
@@ -170,6 +176,28 @@ async fn an_expired_key_stays_so_when_the_clock_goes_back() {
     assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
     memory.age();
     assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
+}
+
+/// A process that was not there when it was refused, or has another clock.
+#[tokio::test]
+async fn a_key_that_was_refused_as_expired_stays_so_for_every_process() {
+    let key = Arc::new(std::sync::Mutex::new(ApiKey { expires_at: Some(at(HOUR)), ..key() }));
+    let process = |now| {
+        let (read, written) = (Arc::clone(&key), Arc::clone(&key));
+        let mut keys = MockApiKeyRepository::new();
+        keys.expect_find().returning(move |_| {
+            Ok(Some(KeyRecord { key: read.lock().expect("no panic").clone(), partner_disabled: false }))
+        });
+        keys.expect_revoke().returning(move |_, at| {
+            written.lock().expect("no panic").revoked_at = Some(at);
+            Ok(None)
+        });
+        verify(keys, hasher(), &Hands::at(now))
+    };
+    assert!(process(HOUR - 1).execute(&token().expose()).await.is_ok());
+    assert_eq!(process(HOUR).execute(&token().expose()).await, Err(VerifyError::Expired));
+    assert_eq!(process(HOUR - 1).execute(&token().expose()).await, Err(VerifyError::Expired));
+    assert_eq!(KeyState::of(&key.lock().expect("no panic"), at(0)), KeyState::Expired);
 }
 
 #[tokio::test]

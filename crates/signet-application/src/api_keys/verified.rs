@@ -82,7 +82,7 @@ impl VerifiedKeys {
         let found = self.entries.get(digest).await?;
         if found.read_at.elapsed() >= Self::MAX_AGE {
             // The cache counts from the insertion, which came after the reading.
-            self.entries.invalidate(digest).await;
+            self.remove(digest).await;
             return None;
         }
         self.hits.fetch_add(1, Ordering::Relaxed);
@@ -97,6 +97,11 @@ impl VerifiedKeys {
         self.misses.fetch_add(1, Ordering::Relaxed);
         let found = self.entries.try_get_with(digest, verify).await.map_err(|error| VerifyError::clone(&error))?;
         self.unless_revoked(found)
+    }
+
+    /// Forgets what is known about the token with that digest.
+    pub(super) async fn remove(&self, digest: &[u8; 32]) {
+        self.entries.invalidate(digest).await;
     }
 
     /// Whether the token with that digest was found to fit that very hash before.
@@ -192,10 +197,12 @@ mod tests {
             let digest = VerifiedKeys::digest(&number.to_string());
             keys.insert_with(digest, async { Ok(read_at(Instant::now())) }).await.expect("verified");
             keys.forget(signet_domain::ApiKeyId::parse(&format!("{number:016}")).expect("valid")).await;
+            keys.prove(digest, SecretHash::new(number.to_string())).await;
         }
         keys.entries.run_pending_tasks().await;
         keys.revoked.run_pending_tasks().await;
-        let held = [keys.entries.entry_count(), keys.revoked.entry_count()];
-        assert_eq!(held, [VerifiedKeys::MAX_ENTRIES; 2]);
+        keys.proven.run_pending_tasks().await;
+        let held = [keys.entries.entry_count(), keys.revoked.entry_count(), keys.proven.entry_count()];
+        assert_eq!(held, [VerifiedKeys::MAX_ENTRIES; 3]);
     }
 }

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Instant};
 
 use signet_domain::{
-    ApiKeyToken, Timestamp,
+    ApiKey, ApiKeyToken, Timestamp,
     ports::{ApiKeyRepository, Clock, HashError, SecretHasher, StoreError},
 };
 
@@ -60,16 +60,15 @@ impl VerifyApiKey {
     /// has expired, is revoked or belongs to a disabled partner is told only to a holder of its secret.
     pub async fn execute(&self, token: &str) -> Result<Arc<Caller>, VerifyError> {
         let digest = VerifiedKeys::digest(token);
-        let found = if let Some(known) = self.verified.get(&digest).await {
-            known?
-        } else {
-            let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
-            self.verified.insert_with(digest, self.verify(digest, token)).await?
-        };
-        if found.expires_at.is_some_and(|expiry| expiry <= self.now()) {
-            return Err(VerifyError::Expired);
+        if let Some(known) = self.verified.get(&digest).await {
+            let known = known?;
+            if known.expires_at.is_none_or(|expiry| expiry > self.now()) {
+                return Ok(known.caller);
+            }
+            self.verified.remove(&digest).await;
         }
-        Ok(found.caller)
+        let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
+        Ok(self.verified.insert_with(digest, self.verify(digest, token)).await?.caller)
     }
 
     async fn verify(&self, digest: [u8; 32], token: ApiKeyToken) -> Result<Verified, VerifyError> {
@@ -90,12 +89,23 @@ impl VerifyApiKey {
         let now = if key.expires_at.is_some() { self.now() } else { self.clock.now() };
         match KeyState::of(&key, now) {
             KeyState::Revoked => return Err(VerifyError::Revoked),
-            KeyState::Expired => return Err(VerifyError::Expired),
+            KeyState::Expired => {
+                self.bury(&key).await;
+                return Err(VerifyError::Expired);
+            }
             KeyState::Active if record.partner_disabled => return Err(VerifyError::PartnerDisabled),
             KeyState::Active => {}
         }
         let caller = Caller { partner_id: key.partner_id, key_id: key.id, key_name: key.name, scope: key.scope };
         Ok(Verified { caller: Arc::new(caller), expires_at: key.expires_at, read_at })
+    }
+
+    /// Has the store remember that the key's time is over, for processes to come and for those with another clock. Where
+    /// the store cannot, the next refusal does; this process remembers the time by itself.
+    async fn bury(&self, key: &ApiKey) {
+        if let (Some(expiry), None) = (key.expires_at, key.revoked_at) {
+            drop(self.keys.revoke(key.id.clone(), expiry).await);
+        }
     }
 
     /// The latest time at which the end of a key was looked at: a clock that goes backwards revives no key.

@@ -155,7 +155,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// From when on it is refused, if ever.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked, if it was.
+    /// When it was revoked, if it was. One that was refused because its time was over has the end of that time here:
+    /// no clock that goes backwards revives it.
     pub revoked_at: Option<Timestamp>,
 }
 

@@ -77,6 +77,12 @@ async fn moved(run: &Run, mut service: Service) -> Findings {
     service.stop();
     clock.set("-400d");
     service.start().await;
+    for (life, over, client) in &mut expiring {
+        let expected = if over.is_some() { 401 } else { 200 };
+        let seen = client.get("/partner/v1/all-users?limit=1").await.expect("an answer").status;
+        findings
+            .promise(seen == expected, format!("started in the past, a key for {life} gets {expected}, not {seen}"));
+    }
     watched.change(&ledger, &mut findings).await;
     service.stop();
 

@@ -143,9 +143,10 @@ async fn revoke(id: ApiKeyId, common: Common) -> Result<(), Failure> {
 }
 
 fn as_json((key, state): &(ApiKey, KeyState)) -> Value {
+    let revoked_at = key.revoked_at.filter(|_| *state == KeyState::Revoked);
     json!({
         "keyId": key.id, "name": key.name, "mode": key.mode.as_str(), "scope": key.scope.as_str(),
-        "state": word(*state), "createdAt": key.created_at, "expiresAt": key.expires_at, "revokedAt": key.revoked_at,
+        "state": word(*state), "createdAt": key.created_at, "expiresAt": key.expires_at, "revokedAt": revoked_at,
     })
 }
 

@@ -100,7 +100,7 @@ async fn start(args: ServeArgs, lost_lines: ErrorCounter) -> Result<Running, Fai
 
     // First of all, so that the process is seen to live while it waits for its database.
     let state = Arc::new(State::new(&metrics, Arc::clone(&verified), lost_lines));
-    let (listener, address) = bind(args.management_listen)?;
+    let (listener, address) = bind(args.management.management_listen)?;
     let management = management::start(listener, Arc::clone(&state))
         .map_err(|error| Failure::runtime("cannot serve the management listener", error))?;
     tracing::info!(listener = "management", %address, url = %format!("http://{address}"), "listening");

@@ -48,10 +48,8 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "CIDR", value_parser = network, value_delimiter = ',')]
     pub(crate) trusted_proxy: Vec<IpNet>,
 
-    /// The address of /livez, /readyz and /metrics: plain HTTP, for machines
-    #[arg(long, env = "SIGNET_MANAGEMENT_LISTEN", hide_env_values = true)]
-    #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:4402", value_parser = address)]
-    pub(crate) management_listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) management: ManagementArgs,
 
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
@@ -100,6 +98,25 @@ pub(crate) struct ServeArgs {
     pub(crate) log: EnvFilter,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ManagementArgs {
+    /// The address of /livez, /readyz and /metrics: plain HTTP, for machines; one that is not loopback has to be allowed
+    #[arg(long, env = "SIGNET_MANAGEMENT_LISTEN", hide_env_values = true)]
+    #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:4402", value_parser = address)]
+    pub(crate) management_listen: SocketAddr,
+
+    /// Allow a --management-listen that is not loopback, because only machines of yours reach it
+    #[arg(long, env = "SIGNET_MANAGEMENT_IS_PRIVATE", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    management_is_private: bool,
+}
+
+impl ManagementArgs {
+    fn is_beyond_loopback(&self) -> bool {
+        !self.management_listen.ip().is_loopback()
+    }
+}
+
 impl ServeArgs {
     /// The rules that span more than one option.
     pub(crate) fn check(&self) -> Result<(), Failure> {
@@ -110,6 +127,13 @@ impl ServeArgs {
                     .to_owned(),
             ));
         }
+        if self.management.is_beyond_loopback() && !self.management.management_is_private {
+            return Err(Failure::Usage(
+                "--management-listen: plain HTTP would show metrics to the network; add --management-is-private if only \
+                 machines of yours reach it, or listen on a loopback address"
+                    .to_owned(),
+            ));
+        }
         self.database.place.check()
     }
 
@@ -117,6 +141,9 @@ impl ServeArgs {
     pub(crate) fn warn_of_what_is_allowed(&self) {
         if self.is_plain_beyond_loopback() {
             tracing::warn!(option = "--tls-terminated-by-proxy", "plain HTTP on an address that is not loopback");
+        }
+        if self.management.is_beyond_loopback() {
+            tracing::warn!(option = "--management-is-private", "metrics on an address that is not loopback");
         }
         if self.database.place.location.database_url.is_exposed() {
             tracing::warn!(
@@ -156,6 +183,17 @@ mod tests {
         for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
             assert!(parse(&["--tls", "off", "--listen", address]).check().is_err(), "{address}");
             parse(&["--tls", "off", "--listen", address, "--tls-terminated-by-proxy"]).check().expect("asked for");
+        }
+    }
+
+    #[test]
+    fn metrics_leave_the_machine_only_when_told_so() {
+        assert!(parse(&["--management-listen", "[::1]:0"]).check().is_ok());
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
+            let arguments = ["--management-listen", address];
+            let Err(Failure::Usage(line)) = parse(&arguments).check() else { panic!("{address}") };
+            assert!(line.contains("--management-is-private"), "{line}");
+            parse(&[&arguments[..], &["--management-is-private"]].concat()).check().expect("asked for");
         }
     }
 

@@ -126,6 +126,20 @@ async fn each_request_leaves_one_line_and_nothing_personal() {
 }
 
 #[actix_web::test]
+async fn a_panic_leaves_its_line_as_any_other_request() {
+    let log = Log::start();
+    let store = Arc::new(InMemoryStore::default());
+    let world = World::over(store.clone(), Arc::new(Fault::Panics), store, Options::default()).await;
+    assert_eq!(world.call("GET", "/all-users", Value::Null).await.status, 500);
+    let lines = log.requests();
+    assert_eq!(
+        (lines.len(), &lines[0]["status"], &lines[0]["route"]),
+        (1, &json!(500), &json!("/partner/v1/all-users"))
+    );
+    assert!(log.text().contains("the handler panicked"), "{}", log.text());
+}
+
+#[actix_web::test]
 async fn a_request_that_its_client_gives_up_is_counted_too() {
     let log = Log::start();
     let store = Arc::new(InMemoryStore::default());

@@ -106,6 +106,7 @@ async fn a_query_is_read_strictly() {
     let world = World::new().await;
     for (path, blamed) in [
         ("/all-users?limit=0", &["limit"][..]),
+        ("/all-users?limit=-1", &["limit"]),
         ("/all-users?limit=101&offset=-1", &["limit", "offset"]),
         ("/all-users?limit=&offset=", &["limit", "offset"]),
         ("/all-users?limit=+5", &["limit"]),

@@ -1,14 +1,20 @@
 //! Connections: what a slow client may take, and how the server stops.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use signet_conformance::InMemoryStore;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use super::wire::{Client, LONG, SHORT, Server, patient};
-use crate::serve::Limits;
+use super::{
+    faults::Fault,
+    support::World,
+    wire::{Client, LONG, SHORT, Server, patient},
+};
+use crate::{Options, serve::Limits};
 
 #[actix_web::test]
 async fn one_connection_serves_many_requests_also_pipelined() {
@@ -22,6 +28,26 @@ async fn one_connection_serves_many_requests_also_pipelined() {
     client.send(&twice).await;
     assert!(client.answer().await.starts_with("HTTP/1.1 200 OK\r\n"));
     assert!(client.answer().await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[actix_web::test]
+async fn a_panic_is_answered_and_counted_and_its_connection_goes_on() {
+    let store = Arc::new(InMemoryStore::default());
+    let world = World::over(store.clone(), Arc::new(Fault::Panics), store, Options::default()).await;
+    let server = Server::of(world, patient());
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        client.send(&server.get("/partner/v1/all-users")).await;
+        let answer = client.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{answer}");
+        assert!(answer.contains("internal_error"), "{answer}");
+    }
+    let mut registry = Registry::default();
+    server.metrics.register(&mut registry);
+    let mut metrics = String::new();
+    encode(&mut metrics, &registry).expect("text");
+    let line = r#"http_requests_total{route="/partner/v1/all-users",method="GET",status="500"} 2"#;
+    assert!(metrics.contains(line), "{line} is not in\n{metrics}");
 }
 
 #[actix_web::test]

@@ -32,7 +32,10 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(limits: Limits) -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await, limits)
+    }
+
+    pub(super) fn of(world: World, limits: Limits) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
         let api = world.shared.api.clone();

@@ -2,11 +2,11 @@
 
 use signet_domain::ports::{ApiKeyRepository, UserRepository};
 
-use crate::support::{Database, Session, is_unavailable, session_at};
+use crate::support::{Database, Session, ample, is_unavailable, session_at};
 
 /// A user, a key and a trail, and a session in the role of the service.
 async fn inhabited() -> (Database, Session) {
-    let database = Database::migrated().await.in_the_role_of_the_service();
+    let database = Database::migrated().await.in_the_role_of_the_service(ample());
     let partner = database.partner().await;
     let user = database.user(partner, "john@example.com").await;
     database.store.commit(database.build.renaming(&user, "Jack")).await.expect("renamed");

@@ -67,10 +67,10 @@ impl Database {
     }
 
     /// The same with a store that works as the role that the service is given.
-    pub fn in_the_role_of_the_service(mut self) -> Self {
+    pub fn in_the_role_of_the_service(mut self, options: PostgresOptions) -> Self {
         self.url = self.sql.create_role();
         self.sql.execute(&ROLES.replace("signet", self.sql.name()));
-        self.store = PostgresStore::connect(&self.url, ample()).expect("a URL");
+        self.store = PostgresStore::connect(&self.url, options).expect("a URL");
         self
     }
 

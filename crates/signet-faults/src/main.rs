@@ -1,9 +1,19 @@
 //! `signet-faults`: runs the scenarios one after the other and prints the table.
 
-use std::{collections::hash_map::RandomState, fs, hash::BuildHasher, path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    collections::hash_map::RandomState,
+    fs,
+    hash::BuildHasher,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use clap::Parser;
-use signet_faults::{Report, Run, Scale, Scenario, faults};
+use signet_faults::{Findings, Report, Run, Scale, Scenario, faults};
+
+/// When a run with short counts ends at the latest.
+const SHORT: Duration = Duration::from_mins(15);
 
 /// Break the service on purpose, and compare what it keeps with what it promises
 #[derive(Debug, Parser)]
@@ -63,10 +73,17 @@ fn run(args: &Args) -> Result<bool, String> {
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
     eprintln!("seed {seed}");
     let mut report = Report::new(&run);
+    let deadline = (!args.long).then(|| Instant::now() + SHORT);
     for scenario in chosen {
         eprintln!("{} …", scenario.name);
         let begun = Instant::now();
-        let findings = runtime.block_on(scenario.run(&run));
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(begun));
+        let findings = runtime.block_on(async { tokio::time::timeout(left, scenario.run(&run)).await });
+        let findings = findings.unwrap_or_else(|_elapsed| {
+            let mut findings = Findings::default();
+            findings.promise(false, format!("not done within the {SHORT:?} of a run with short counts"));
+            findings
+        });
         eprintln!(
             "{} {}, {:.1} s",
             scenario.name,

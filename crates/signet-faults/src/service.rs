@@ -282,6 +282,18 @@ impl Service {
         Usage { resident_kib: number("VmRSS:"), files, threads: number("Threads:") }
     }
 
+    /// Returns once it has closed every connection to its API: what it holds then is its own.
+    ///
+    /// # Panics
+    /// Where it does not within a minute.
+    pub async fn is_left(&self) {
+        let begun = Instant::now();
+        while let count @ 1.. = open_connections(self.api.port()) {
+            assert!(begun.elapsed() < PATIENCE, "{count} connections stay open");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Its database, seen from outside.
     #[must_use]
     pub fn stores(&self) -> Stores {
@@ -329,6 +341,20 @@ impl Drop for Service {
             let _ = process.wait();
         }
     }
+}
+
+/// How many connections to that port of 127.0.0.1 a process still holds on its side, by `/proc/net/tcp` (proc(5)).
+fn open_connections(port: u16) -> usize {
+    const LISTEN: &str = "0A";
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let local = format!(":{port:04X}");
+    let is_held = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // One that has no inode belongs to the kernel alone.
+        matches!(fields[..], [_, address, _, state, _, _, _, _, _, inode, ..]
+            if address.ends_with(&local) && state != LISTEN && inode != "0")
+    };
+    table.lines().filter(is_held).count()
 }
 
 fn pid(child: &Child) -> Pid {

@@ -110,13 +110,13 @@ async fn shown(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> Option<Certifica
     session.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
 }
 
-/// By sslyze, which is installed under `.tools` of the current directory; where it cannot be, the row says so.
+/// By sslyze, which is installed under `.tools` of the current directory; where it cannot be, the row does not hold.
 pub(super) async fn scanned(run: &Run) -> Findings {
     let mut findings = Findings::default();
     let sslyze = match scanner() {
         Ok(sslyze) => sslyze,
         Err(reason) => {
-            findings.did(format!("LEFT OUT: sslyze cannot be had ({reason})"));
+            findings.promise(false, format!("left out: sslyze cannot be had: {reason}"));
             return findings;
         }
     };

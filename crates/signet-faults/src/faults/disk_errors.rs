@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::{
-    Findings, Ledger, Run, Service, Times, Writers,
-    disk::{self, comes_back},
+    Client, Findings, Ledger, Run, Service, Times, Writers,
+    disk::{self, Reader, comes_back},
     run::mix,
 };
 
@@ -38,8 +38,9 @@ pub(super) async fn on_sqlite(run: &Run) -> Findings {
     service.start().await;
     let endpoint = service.endpoint(&service.partner("Acme").key);
     let ledger = Ledger::default();
+    let reader = Reader::start(Client::new(endpoint.clone()), &ledger).await;
     let writers = Writers::start(WRITERS, &[endpoint], &ledger, mix(run.seed, "disk errors")).await;
-    let (mut healed, mut failed) = (Times::default(), 0);
+    let (mut healed, mut failed, mut reads) = (Times::default(), 0, Reads::default());
     for fault in (0..times).flat_map(|_| KINDS).map(|kind| Fault::choose(kind, 20..300, &mut random)) {
         service.stop();
         let trace = service.directory().join("strace.log");
@@ -47,12 +48,14 @@ pub(super) async fn on_sqlite(run: &Run) -> Findings {
         let tracer = ["strace", "-D", "-f", "--seccomp-bpf"].map(str::to_owned).to_vec();
         service.wrapper = [tracer, fault.options(&trace)].concat();
         service.start().await;
+        let started = Instant::now();
         has_failed(&trace, &ledger).await;
         let (begun, before) = (Instant::now(), ledger.acknowledged());
         ledger.reached(before + WRITERS).await;
         healed.add(begun.elapsed());
         ledger.reached(before + 50).await;
         failed += injected(&trace);
+        reads.add(reader.since(started));
     }
     findings.promise(service.is_running(), "the service goes on running");
     service.stop();
@@ -60,7 +63,10 @@ pub(super) async fn on_sqlite(run: &Run) -> Findings {
     service.start().await;
     writers.stop().await;
     service.stop();
+    drop(reader);
     tell(&mut findings, &ledger, &service, (times, failed), &healed).await;
+    reads.tell(&mut findings);
+    findings.promise(reads.refused == 0, format!("reads go on, but for {} × 503", reads.refused));
     let verdict = disk::integrity(&service.directory().join("signet.db"));
     findings.measured(format!("integrity_check: {verdict}"));
     findings.promise(verdict == "ok", format!("a sound file: {verdict}"));
@@ -77,8 +83,9 @@ pub(super) async fn on_postgres(run: &Run) -> Findings {
     service.start().await;
     let endpoint = service.endpoint(&service.partner("Acme").key);
     let ledger = Ledger::default();
+    let reader = Reader::start(Client::new(endpoint.clone()), &ledger).await;
     let writers = Writers::start(WRITERS, &[endpoint], &ledger, mix(run.seed, "disk errors")).await;
-    let (mut healed, mut failed, mut restarts) = (Times::default(), 0, 0);
+    let (mut healed, mut failed, mut restarts, mut reads) = (Times::default(), 0, 0, Reads::default());
     for fault in (0..times).flat_map(|_| KINDS).map(|kind| Fault::choose(kind, 5..200, &mut random)) {
         let tracer = match Tracer::attach(&postgres, &fault).await {
             Ok(tracer) => tracer,
@@ -91,6 +98,7 @@ pub(super) async fn on_postgres(run: &Run) -> Findings {
         service.stop();
         // The call may fail before it is ready, and so may the recovery: then somebody has to start PostgreSQL first.
         service.spawn();
+        let started = Instant::now();
         has_failed(&tracer.trace, &ledger).await;
         failed += injected(&tracer.trace);
         drop(tracer);
@@ -98,12 +106,16 @@ pub(super) async fn on_postgres(run: &Run) -> Findings {
         let (begun, before) = (Instant::now(), ledger.acknowledged());
         ledger.reached(before + WRITERS).await;
         healed.add(begun.elapsed());
+        reads.add(reader.since(started));
     }
     writers.stop().await;
+    drop(reader);
     findings.promise(service.is_running(), "the service goes on running");
     service.stop();
     let panics = postgres.log().iter().filter(|line| line.contains("PANIC:")).count();
     tell(&mut findings, &ledger, &service, (times, failed), &healed).await;
+    // Those that come while it recovers from a failed sync are refused.
+    reads.tell(&mut findings);
     let verdict = disk::amcheck(&postgres, &database);
     findings.measured(format!(
         "PostgreSQL: {panics} × PANIC, {restarts} × started by hand; pg_amcheck: {}",
@@ -122,10 +134,37 @@ async fn tell(
 ) {
     let compared = ledger.compare(&service.stores()).await;
     findings.did(format!("{times} × each of EIO and ENOSPC on writes and syncs: {failed} calls failed"));
-    findings.attempted(&ledger.traffic());
+    let traffic = ledger.traffic();
+    findings.attempted(&traffic);
+    findings.promise(traffic.unavailable > 0, "writes are refused");
     findings.measured(format!("{WRITERS} writes {:.2} s after the failure at most", healed.max().as_secs_f64()));
     findings.promise(healed.max() <= HEALED_WITHIN, format!("healed in {HEALED_WITHIN:?}, not {:?}", healed.max()));
     findings.compared(&compared, ledger.complaints());
+}
+
+/// What became of the reads while calls failed.
+#[derive(Default)]
+struct Reads {
+    done: usize,
+    refused: usize,
+    wrong: Vec<String>,
+}
+
+impl Reads {
+    fn add(&mut self, (done, refused, wrong): (usize, usize, Vec<String>)) {
+        self.done += done;
+        self.refused += refused;
+        // Whoever asks while the server starts again is not let in.
+        self.wrong.extend(wrong.into_iter().filter(|what| !what.contains("Refused(") && !what.contains("Broken(")));
+    }
+
+    fn tell(&self, findings: &mut Findings) {
+        findings.measured(format!("reads meanwhile: {} × 200, {} × 503", self.done, self.refused));
+        findings.promise(self.done > 0, "reads are answered");
+        for what in self.wrong.iter().take(5) {
+            findings.promise(false, what);
+        }
+    }
 }
 
 /// Which calls fail, counted in each thread by itself.

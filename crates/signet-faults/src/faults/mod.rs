@@ -36,6 +36,7 @@ pub const ALL: &[Scenario] = scenarios![
     ("outage-restarted", "PostgreSQL restarted", outages::restarted),
     ("outage-frozen", "PostgreSQL stopped in its tracks", outages::frozen),
     ("outage-black-hole", "nothing passes between server and PostgreSQL", outages::black_hole),
+    ("outage-silent", "nothing passes for a while, and all of it afterwards", outages::silent),
     ("outage-exhausted", "all connections of PostgreSQL taken", outages::exhausted),
     ("failover-killed", "the primary killed (`kill -9`), its standby promoted", failover::killed),
     ("failover-demoted", "the primary made read-only under live sessions, its standby promoted", failover::demoted),

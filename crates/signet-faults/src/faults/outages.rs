@@ -71,6 +71,17 @@ pub(super) async fn black_hole(run: &Run) -> Findings {
     scene.returns(true).await
 }
 
+pub(super) async fn silent(run: &Run) -> Findings {
+    let length = run.choose(3, 10, 30);
+    let mut scene = Scene::new(run, &[]).await;
+    scene.measure().await;
+    scene.proxy.black_hole();
+    scene.goes_away(&format!("nothing passed for {length} s, and then all that was kept back"));
+    sleep(Duration::from_secs(length)).await;
+    scene.proxy.heal();
+    scene.returns(true).await
+}
+
 pub(super) async fn exhausted(run: &Run) -> Findings {
     let length = run.choose(2, 10, 30);
     let mut scene = Scene::new(run, &["max_connections=20"]).await;

@@ -84,6 +84,9 @@ pub(super) async fn by_all(run: &Run) -> Findings {
     findings
 }
 
+/// How much one partner asks for, in multiples of all that the service carries.
+const FLOOD: f64 = 10.0;
+
 /// What a partner may ask for in a second; the noisy one asks for ten times as much.
 const LIMIT: f64 = 200.0;
 const QUIET: f64 = 50.0;
@@ -97,7 +100,43 @@ pub(super) async fn by_one(run: &Run) -> Findings {
     for limit in [None, Some("200:200")] {
         noise(run, limit, length, &mut findings).await;
     }
+    for kind in [Kind::Reads, Kind::Writes] {
+        flood(run, kind, length / 2, &mut findings).await;
+    }
     findings
+}
+
+/// One partner asks for ten times of all that the service carries, so that every thread is always at work for it. What
+/// another asks for waits for what is being done, and for nothing that waits: two turns at the distant database, where it
+/// was one.
+async fn flood(run: &Run, kind: Kind, length: Duration, findings: &mut Findings) {
+    // One thread that reads, so that this machine can ask for ten times of what it carries.
+    let scene = Scene::new(run, &["--database-threads", "1"], DISTANCE).await;
+    let (noisy, quiet) = (&scene.partners[0], &scene.partners[1]);
+    let best = noisy.ask(kind, Pace::Closed(256), length).await.expect("it does not panic").goodput();
+    let usual = quiet.ask(kind, Pace::Open(QUIET), length).await.expect("it does not panic");
+    let asked = [noisy.ask(kind, Pace::Open(best * FLOOD), length), quiet.ask(kind, Pace::Open(QUIET), length)];
+    let [loud, other] = both(asked).await;
+    // Every 30 s the record of its key is read anew, which takes those that come meanwhile two turns more.
+    let (before, after) = (usual.done.per_mille(950), other.done.per_mille(950));
+    let how = format!("{kind:?} by one at {FLOOD:.0} × of all that the service carries");
+    findings.did(format!("{how} ({:.0} a second)", best * FLOOD));
+    findings.measured(format!(
+        "{how}: {:.0} of them a second are answered, {} shed; p95 of another {:.0} ms, {:.0} ms before",
+        loud.goodput(),
+        loud.shed.len(),
+        after.as_secs_f64() * 1000.0,
+        before.as_secs_f64() * 1000.0
+    ));
+    let limit = (DISTANCE * 4).max(before).mul_f64(RISE);
+    findings.promise(after <= limit, format!("{how}: two turns for another, {limit:?} at most, not {after:?}"));
+    findings.promise(!loud.shed.is_empty(), format!("{how}: something is shed"));
+    let refused = other.shed.len() + other.wrong.len();
+    findings.promise(refused == 0, format!("{how}: no request of another is refused, but {refused}"));
+    for what in loud.wrong.into_iter().take(3) {
+        findings.promise(false, format!("{how}: {what}"));
+    }
+    findings.lost(format!("{refused} of the other's requests"));
 }
 
 async fn noise(run: &Run, limit: Option<&str>, length: Duration, findings: &mut Findings) {

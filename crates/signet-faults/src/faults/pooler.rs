@@ -10,13 +10,17 @@ use std::{
 
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use rand::{RngExt, seq::SliceRandom};
+use signet_domain::UserId;
 use signet_testkit::{PostgresServer, ServerOptions, TestDatabase, free_port};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::{Findings, Ledger, Run, Service, Stores, Times, Writers, run::mix, tool};
+use crate::{Expected, Findings, Ledger, Run, Service, Stores, Times, Writers, run::mix, tool};
 
 const WRITERS: usize = 32;
+/// What the documentation promises, and a query.
+const REVOKED_WITHIN: Duration = Duration::from_secs(32);
+const POLL: Duration = Duration::from_millis(100);
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// What is said there is what is tested here.
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
@@ -81,6 +85,7 @@ pub(super) async fn in_transaction_mode(run: &Run) -> Findings {
     }
     ledger.reached(goal).await;
     writers.stop().await;
+    everything_else_passes(&service, &ledger, &mut findings).await;
     findings.promise(service.is_running(), "the service goes on running");
     service.stop();
 
@@ -91,6 +96,55 @@ pub(super) async fn in_transaction_mode(run: &Run) -> Findings {
     findings.compared(&compared, ledger.complaints());
     findings.promise(back.max() <= BACK_WITHIN, format!("a write {BACK_WITHIN:?} after a kill, not {:?}", back.max()));
     findings
+}
+
+/// What no writer does: pages, the trail, and every command.
+async fn everything_else_passes(service: &Service, ledger: &Ledger, findings: &mut Findings) {
+    let off = ["--postgres-statement-cache", "off"];
+    let command = |arguments: &[&str]| service.command(&[arguments, &off[..]].concat());
+    let partner = service.partner_with("Initech", &off);
+    let mut client = service.client(&partner.key);
+    let (name, email) = ("John Doe", "john@example.com");
+    let reply = client.register_as("john", name, email).await.expect("an answer");
+    let user = reply.body["data"]["userId"].as_str().expect("registered").to_owned();
+    let known = Expected::registered(name.to_owned(), email.to_owned());
+    ledger.acknowledge("john", UserId::parse(&user).expect("an id"), |_| known);
+    for (path, list) in [
+        ("all-users?limit=10&offset=0".to_owned(), "users"),
+        ("audit-trail?limit=10".to_owned(), "entries"),
+        (format!("audit-trail?userId={user}"), "entries"),
+    ] {
+        let reply = client.get(&format!("/partner/v1/{path}")).await.expect("an answer");
+        let count = reply.body["data"][list].as_array().map(Vec::len);
+        findings.promise((reply.status, count) == (200, Some(1)), format!("{path}: {} {}", reply.status, reply.body));
+    }
+    let listed = |arguments: &[&str], list: &str| command(arguments)[list].as_array().map_or(0, Vec::len);
+    let partners = listed(&["partner", "list"], "partners");
+    findings.promise(partners == 3, format!("partner list: {partners}"));
+    let keys = listed(&["key", "list", "--partner", &partner.id], "keys");
+    findings.promise(keys == 1, format!("key list: {keys}"));
+    let verified = command(&["verify"]);
+    findings.promise(verified["differences"].as_array().is_some_and(Vec::is_empty), format!("verify: {verified}"));
+    let second = ["key", "create", "--name", "Second", "--partner", &partner.id];
+    let second = command(&second)["apiKey"].as_str().expect("a key").to_owned();
+    let mut second = service.client(&second);
+    findings.promise(second.find(&user).await.is_ok_and(|reply| reply.status == 200), "a new key works");
+    for (ending, client, code) in [
+        (["key", "revoke", &partner.key_id], &mut client, "api_key_revoked"),
+        (["partner", "disable", &partner.id], &mut second, "partner_disabled"),
+    ] {
+        drop(command(&ending));
+        let deadline = Instant::now() + REVOKED_WITHIN;
+        let told = loop {
+            match client.find(&user).await {
+                Ok(reply) if reply.status == 200 && Instant::now() < deadline => sleep(POLL).await,
+                answer => break answer,
+            }
+        };
+        let told = told.as_ref().map_or("no answer", |reply| reply.code());
+        findings.promise(told == code, format!("{ending:?}: {code} within {REVOKED_WITHIN:?}, not {told}"));
+    }
+    findings.did("pages, the trail, `verify`, lists, and a key and a partner whose end is told within 30 s");
 }
 
 /// The block in that language of what the documentation says about `PgBouncer`.

@@ -5,11 +5,11 @@ use std::{
 };
 
 use actix_web::{
-    HttpMessage,
     body::{BodySize, BoxBody, MessageBody},
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, UPGRADE},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, UPGRADE},
     web::{Bytes, BytesMut, Payload},
 };
+use mime::Mime;
 
 use crate::{
     error::{Code, Detail, Failure},
@@ -65,7 +65,10 @@ fn is_json(exchange: &Exchange) -> bool {
     if encoded || headers.get_all(CONTENT_TYPE).count() != 1 {
         return false;
     }
-    let Ok(Some(mime)) = exchange.http.mime_type() else { return false };
+    let Some(Ok(label)) = headers.get(CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
+    // Blanks before a semicolon, and nothing behind one, are allowed (RFC 9110, section 5.6.6), though not by `mime`.
+    let parts: Vec<&str> = label.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let Ok(mime) = parts.join(";").parse::<Mime>() else { return false };
     let utf8 = mime.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8);
     mime.essence_str() == mime::APPLICATION_JSON.essence_str() && utf8
 }

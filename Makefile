@@ -15,7 +15,7 @@ LINT := .ci/lint/node_modules
 ARGS ?=
 # How long each target is fed.
 FUZZ_SECONDS ?= 60
-# One part of what `make mutants` breaks: rules, memory, http, sqlite or postgres. All, where it is empty.
+# One part of what `make mutants` breaks: rules, hashing, memory, http, sqlite or postgres. All, where it is empty.
 ONLY ?=
 
 help: ## Show this list

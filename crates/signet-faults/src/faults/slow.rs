@@ -40,7 +40,9 @@ enum Kind {
     Reader,
 }
 
-const KINDS: [Kind; 4] = [Kind::Head, Kind::Body, Kind::NextHead, Kind::Reader];
+/// With their names in the table.
+const KINDS: [(Kind, &str); 4] =
+    [(Kind::Head, "slow heads"), (Kind::Body, "bodies"), (Kind::NextHead, "second heads"), (Kind::Reader, "readers")];
 
 pub(super) async fn clients(run: &Run) -> Findings {
     let wanted = run.choose(200, 5_000, 5_000);
@@ -102,7 +104,7 @@ pub(super) async fn clients(run: &Run) -> Findings {
     if count < wanted {
         findings.did(format!("not {wanted}, by the limit of open files"));
     }
-    for kind in KINDS {
+    for (kind, name) in KINDS {
         let (mut times, mut failed) = (Times::default(), Vec::new());
         for (_, closed) in seen.iter().filter(|(of, _)| *of == kind) {
             match closed {
@@ -111,13 +113,13 @@ pub(super) async fn clients(run: &Run) -> Findings {
             }
         }
         let (last, example) = (times.max(), failed.first());
-        findings.promise(failed.is_empty(), format!("{kind:?}: {} were not closed: {example:?}", failed.len()));
+        findings.promise(failed.is_empty(), format!("{name}: {} were not closed: {example:?}", failed.len()));
         match kind {
             // It is drained then, and was cut off some time before.
-            Kind::Reader => findings.measured(format!("Reader cut off within {:.0} s", last.as_secs_f64())),
-            _ => findings.measured(format!("{kind:?} closed after {:.1} s at most", last.as_secs_f64())),
+            Kind::Reader => findings.measured(format!("{name} cut off within {:.0} s", last.as_secs_f64())),
+            _ => findings.measured(format!("{name} closed after {:.1} s at most", last.as_secs_f64())),
         }
-        findings.promise(last <= CLOSED_WITHIN, format!("{kind:?} closed within {CLOSED_WITHIN:?}, not {last:?}"));
+        findings.promise(last <= CLOSED_WITHIN, format!("{name} closed within {CLOSED_WITHIN:?}, not {last:?}"));
     }
     for (who, watched) in [("a good client", good), ("/readyz", ready)] {
         let p99 = watched.done.per_mille(990);

@@ -55,10 +55,12 @@ fn verify(keys: MockApiKeyRepository, hasher: MockSecretHasher, clock: &Arc<Hand
 
 #[tokio::test]
 async fn a_verified_key_is_remembered() {
-    let verify = verify(store(key(), false, 1), hasher(), &Hands::at(0));
-    for _ in 0..3 {
-        let caller = verify.execute(&token().expose()).await.expect("verified");
-        assert_eq!((caller.partner_id, caller.scope), (PARTNER, KeyScope::ReadWrite));
+    for key in [key(), ApiKey { expires_at: Some(at(HOUR)), ..key() }] {
+        let verify = verify(store(key, false, 1), hasher(), &Hands::at(0));
+        for _ in 0..3 {
+            let caller = verify.execute(&token().expose()).await.expect("verified");
+            assert_eq!((caller.partner_id, caller.scope), (PARTNER, KeyScope::ReadWrite));
+        }
     }
 }
 

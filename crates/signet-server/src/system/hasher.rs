@@ -1,5 +1,4 @@
 use std::{
-    cell::Cell,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -27,9 +26,8 @@ const LIMITS: Limits = Limits { threads: 2, queue: 64, deadline: Duration::from_
 
 /// One thread where two would have all cores. A kernel that preempts nobody before its next tick, whatever the
 /// priorities, has each of the threads that a request goes through wait for some milliseconds.
-fn limits() -> Limits {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Limits { threads: LIMITS.threads.min(cores - 1).max(1), ..LIMITS }
+fn limits(cores: usize) -> Limits {
+    Limits { threads: LIMITS.threads.min(cores.saturating_sub(1)).max(1), ..LIMITS }
 }
 
 /// What a thread that hashes still gets of a core that is wanted by others is a thirtieth: 25 ms of work in a second.
@@ -45,7 +43,8 @@ pub(crate) struct Argon2Hasher(Jobs<(), Option<u64>>);
 impl Argon2Hasher {
     /// Fails where the system has no thread left.
     pub(crate) fn start() -> std::io::Result<Self> {
-        Turn::start("argon2", limits(), ()).map(|turn| Self(turn.jobs()))
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Turn::start("argon2", limits(cores), ()).map(|turn| Self(turn.jobs()))
     }
 
     async fn run<T: Send + 'static>(
@@ -53,10 +52,7 @@ impl Argon2Hasher {
         owner: Option<u64>,
         job: impl FnOnce() -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
-        let work = |(): &()| {
-            step_back();
-            job()
-        };
+        let work = |(): &()| STEPPED_BACK.with(|()| job());
         match self.0.run(owner, work).await {
             Ok(answer) => answer,
             Err(Refused::Overloaded | Refused::DeadlineExceeded) => Err(HashError::Overloaded),
@@ -78,13 +74,14 @@ impl SecretHasher for Argon2Hasher {
     }
 }
 
+thread_local! {
+    static STEPPED_BACK: () = step_back();
+}
+
 /// Has this thread leave the cores to those that answer requests, as often as they want them: wrong secrets by the
 /// hundred must not make anybody wait. Only on Linux, where a thread has a priority of its own.
 fn step_back() {
-    thread_local! {
-        static DONE: Cell<bool> = const { Cell::new(false) };
-    }
-    if cfg!(target_os = "linux") && !DONE.replace(true) {
+    if cfg!(target_os = "linux") {
         // It may always be lowered; where it cannot, hashing is as before.
         let _ = rustix::process::setpriority_process(None, NICE);
     }
@@ -188,6 +185,12 @@ mod tests {
             let verified = hasher.verify(secret('5'), SecretHash::new(bad.to_owned())).await;
             assert!(matches!(verified, Err(HashError::Failed { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn one_core_is_left_alone_and_there_are_never_more_than_two_threads() {
+        let threads = [1, 2, 3, 4, 64].map(|cores| limits(cores).threads);
+        assert_eq!(threads, [1, 1, 2, 2, 2]);
     }
 
     #[cfg(target_os = "linux")]

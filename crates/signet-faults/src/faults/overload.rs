@@ -24,7 +24,7 @@ const PARTNERS: [&str; 4] = ["Acme", "Umbrella", "Initech", "Globex"];
 const PARTNER_COUNT: f64 = 4.0;
 /// What makes the database the bottleneck, and so slow that this machine can ask for ten times of what it carries: each
 /// way, for whatever goes through.
-const DISTANCE: Duration = Duration::from_millis(50);
+const FAR: Duration = Duration::from_millis(100);
 const FACTORS: [u32; 3] = [2, 5, 10];
 /// Which part of the best it must still do.
 const GOODPUT: f64 = 0.9;
@@ -40,7 +40,7 @@ enum Kind {
 
 pub(super) async fn by_all(run: &Run) -> Findings {
     let length = Duration::from_secs(run.choose(2, 5, 30));
-    let scene = Scene::new(run, &[], DISTANCE).await;
+    let scene = Scene::new(run, &[], FAR).await;
     let mut findings = Findings::default();
     let before = scene.service.usage().resident_kib;
     for kind in [Kind::Reads, Kind::Writes] {
@@ -86,6 +86,8 @@ pub(super) async fn by_all(run: &Run) -> Findings {
 
 /// How much one partner asks for, in multiples of all that the service carries.
 const FLOOD: f64 = 10.0;
+/// How far the database is then, each way.
+const DISTANCE: Duration = Duration::from_millis(50);
 
 /// What a partner may ask for in a second; the noisy one asks for ten times as much.
 const LIMIT: f64 = 200.0;

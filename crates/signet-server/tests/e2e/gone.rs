@@ -8,6 +8,7 @@ use std::{
 
 use diesel::connection::SimpleConnection;
 use rustix::net::sockopt::set_socket_linger;
+use rustls::{ClientConnection, StreamOwned};
 
 use crate::{
     database::Place,
@@ -114,24 +115,24 @@ fn nothing_is_begun_for_whoever_is_gone_from_plain_http() {
     });
 }
 
+/// A connection whose request is seen.
+fn ask_over_tls(server: &Server, text: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    let trusted = std::fs::read_to_string(server.certificate()).expect("a certificate");
+    let mut stream = connect(server, &trusted, version_list(), &[]).expect("a handshake");
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).expect("sent");
+    wait_for_requests(server, 2);
+    stream
+}
+
 #[test]
 fn nothing_is_begun_for_whoever_is_gone_without_a_word_from_tls() {
-    nothing_is_begun_for_whoever_is_gone("self-signed", |server, text, way| {
-        let trusted = std::fs::read_to_string(server.certificate()).expect("a certificate");
-        let mut stream = connect(server, &trusted, version_list(), &[]).expect("a handshake");
-        stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).expect("sent");
-        wait_for_requests(server, 2);
-        go(stream.sock, way)
-    });
+    nothing_is_begun_for_whoever_is_gone("self-signed", |server, text, way| go(ask_over_tls(server, text).sock, way));
 }
 
 #[test]
 fn nothing_is_begun_for_whoever_is_gone_from_tls_in_good_order() {
     nothing_is_begun_for_whoever_is_gone("self-signed", |server, text, way| {
-        let trusted = std::fs::read_to_string(server.certificate()).expect("a certificate");
-        let mut stream = connect(server, &trusted, version_list(), &[]).expect("a handshake");
-        stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).expect("sent");
-        wait_for_requests(server, 2);
+        let mut stream = ask_over_tls(server, text);
         stream.conn.send_close_notify();
         stream.flush().expect("sent");
         go(stream.sock, way)

@@ -5,6 +5,7 @@ use signet_domain::{
     ApiKey, ApiKeyToken, KeyMode, KeyScope, Partner, SecretHash,
     ports::{HashError, KeyRecord, MockApiKeyRepository, MockPartnerRepository, MockSecretHasher},
 };
+use tokio::sync::Notify;
 
 use super::*;
 use crate::testing::*;
@@ -86,8 +87,58 @@ async fn a_secret_is_hashed_again_only_where_the_stored_hash_is_another() {
     let verify = VerifyApiKey::new(Arc::new(keys), Arc::new(hasher), Hands::at(0), Arc::clone(&memory));
     for verdict in verdicts {
         assert_eq!(verify.execute(&token().expose()).await.map(drop).map_err(drop), verdict);
-        memory.age();
+        memory.age(VerifiedKeys::MAX_AGE).await;
     }
+}
+
+/// A hasher that says when it is asked, and answers when it is told to.
+#[derive(Default)]
+struct Slow {
+    asked: Notify,
+    told: Notify,
+}
+
+#[async_trait::async_trait]
+impl signet_domain::ports::SecretHasher for Slow {
+    async fn hash(&self, _secret: signet_domain::Secret) -> Result<SecretHash, HashError> {
+        Err(HashError::Overloaded)
+    }
+
+    async fn verify(&self, _secret: signet_domain::Secret, _hash: SecretHash) -> Result<bool, HashError> {
+        self.asked.notify_one();
+        self.told.notified().await;
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn one_request_verifies_a_key_in_use_anew_and_no_other_waits_for_it() {
+    let hashed_anew = ApiKey { secret_hash: SecretHash::new("another hash of it".to_owned()), ..key() };
+    let mut keys = MockApiKeyRepository::new();
+    let mut sequence = mockall::Sequence::new();
+    for key in [key(), hashed_anew] {
+        let record = KeyRecord { key, partner_disabled: false };
+        keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_| Ok(Some(record)));
+    }
+    let (slow, memory) = (Arc::<Slow>::default(), Arc::<VerifiedKeys>::default());
+    let verify = VerifyApiKey::new(Arc::new(keys), slow.clone(), Hands::at(0), Arc::clone(&memory));
+    let verify = Arc::new(verify);
+    slow.told.notify_one();
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    slow.asked.notified().await;
+
+    memory.age(VerifiedKeys::RENEWAL_AGE).await;
+    let renewing = tokio::spawn({
+        let verify = Arc::clone(&verify);
+        async move { verify.execute(&token().expose()).await }
+    });
+    slow.asked.notified().await;
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    assert!(!renewing.is_finished());
+    slow.told.notify_one();
+    assert!(renewing.await.expect("joins").is_ok());
+    memory.age(VerifiedKeys::MAX_AGE - VerifiedKeys::RENEWAL_AGE).await;
+    assert!(verify.execute(&token().expose()).await.is_ok(), "by what was read last");
 }
 
 #[tokio::test]
@@ -176,7 +227,7 @@ async fn an_expired_key_stays_so_when_the_clock_goes_back() {
     assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
     clock.set(HOUR - 1);
     assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
-    memory.age();
+    memory.age(VerifiedKeys::MAX_AGE).await;
     assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
 }
 

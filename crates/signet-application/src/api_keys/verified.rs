@@ -41,6 +41,25 @@ pub(super) struct Verified {
     pub(super) caller: Arc<Caller>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) read_at: Instant,
+    /// Whether somebody has its [`Renewal`].
+    pub(super) in_renewal: Arc<AtomicBool>,
+}
+
+/// What is known about a token.
+pub(super) enum Known {
+    Nothing,
+    Good(Verified),
+    /// It is good, and old enough that whoever gets this is to verify it anew.
+    Due(Renewal),
+}
+
+/// Held by the one who verifies a known token anew. Who gives up leaves it to the next.
+pub(super) struct Renewal(Arc<AtomicBool>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// How the memory of verified keys is used; the counts start with the process.
@@ -58,6 +77,11 @@ impl VerifiedKeys {
     /// How long a verified key is trusted, counted from the moment its record was read: the longest that a revocation,
     /// or the disabling of a partner, can take to reach another process.
     pub const MAX_AGE: Duration = Duration::from_secs(30);
+
+    /// From which age on one request with a key in use verifies it anew, while the others still go by what is known.
+    /// Else all of them would wait for the store together at the end of [`MAX_AGE`](Self::MAX_AGE), and what is to be
+    /// refused at once would be refused after that wait. It leaves more time than the store ever takes.
+    pub(super) const RENEWAL_AGE: Duration = Duration::from_secs(20);
 
     /// How many keys are remembered at most; the least used are forgotten first.
     pub const MAX_ENTRIES: u64 = 10_000;
@@ -78,15 +102,40 @@ impl VerifiedKeys {
     }
 
     /// What is known about the token with that digest.
-    pub(super) async fn get(&self, digest: &[u8; 32]) -> Option<Result<Verified, VerifyError>> {
-        let found = self.entries.get(digest).await?;
-        if found.read_at.elapsed() >= Self::MAX_AGE {
+    pub(super) async fn get(&self, digest: &[u8; 32]) -> Result<Known, VerifyError> {
+        let Some(found) = self.entries.get(digest).await else { return Ok(Known::Nothing) };
+        let age = found.read_at.elapsed();
+        if age >= Self::MAX_AGE {
             // The cache counts from the insertion, which came after the reading.
             self.remove(digest).await;
-            return None;
+            return Ok(Known::Nothing);
+        }
+        if age >= Self::RENEWAL_AGE && !found.in_renewal.swap(true, Ordering::Acquire) {
+            return Ok(Known::Due(Renewal(found.in_renewal)));
         }
         self.hits.fetch_add(1, Ordering::Relaxed);
-        Some(self.unless_revoked(found))
+        self.unless_revoked(found).map(Known::Good)
+    }
+
+    /// Remembers what `verify` finds out in place of what is known, or forgets that if it is bad. Where `verify` cannot
+    /// tell, what is known is kept for the rest of its time.
+    pub(super) async fn renew<F>(&self, digest: [u8; 32], _held: Renewal, verify: F) -> Result<Verified, VerifyError>
+    where
+        F: Future<Output = Result<Verified, VerifyError>>,
+    {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        match verify.await {
+            Ok(found) => {
+                self.entries.insert(digest, found.clone()).await;
+                self.unless_revoked(found)
+            }
+            Err(error) => {
+                if !matches!(error, VerifyError::Store(_) | VerifyError::Hash(_)) {
+                    self.remove(&digest).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Remembers what `verify` finds out, if it is good; concurrent requests with one token share one run.
@@ -114,10 +163,13 @@ impl VerifiedKeys {
         self.proven.insert(digest, hash).await;
     }
 
-    /// Forgets the verdicts, as time does.
+    /// Has that much time pass for the verdicts.
     #[cfg(test)]
-    pub(super) fn age(&self) {
-        self.entries.invalidate_all();
+    pub(super) async fn age(&self, by: Duration) {
+        for (digest, found) in &self.entries {
+            let read_at = found.read_at.checked_sub(by).expect("the machine runs for longer");
+            self.entries.insert(*digest, Verified { read_at, ..found }).await;
+        }
     }
 
     /// Forgets the key, which was just revoked.
@@ -173,21 +225,42 @@ mod tests {
     use crate::testing::*;
 
     fn read_at(read_at: Instant) -> Verified {
-        Verified { caller: request(KeyScope::ReadOnly).caller, expires_at: None, read_at }
+        Verified { caller: request(KeyScope::ReadOnly).caller, expires_at: None, read_at, in_renewal: Arc::default() }
     }
 
     #[tokio::test]
     async fn a_key_is_trusted_for_thirty_seconds_from_its_reading() {
         let now = Instant::now();
         let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).expect("the machine runs for longer");
-        for (seconds, trusted) in [(25, true), (31, false)] {
+        for (seconds, trusted) in [(19, true), (31, false)] {
             let keys = VerifiedKeys::default();
             let digest = VerifiedKeys::digest("token");
             // Inserted just now, whatever time it took since the reading.
             keys.insert_with(digest, async { Ok(read_at(ago(seconds))) }).await.expect("verified");
-            assert_eq!(keys.get(&digest).await.is_some(), trusted, "{seconds} s");
+            let is_known = !matches!(keys.get(&digest).await, Ok(Known::Nothing));
+            assert_eq!(is_known, trusted, "{seconds} s");
             assert_eq!((keys.state().hits, keys.state().misses), (u64::from(trusted), 1));
         }
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_verifies_an_older_key_anew() {
+        let keys = VerifiedKeys::default();
+        let digest = VerifiedKeys::digest("token");
+        keys.insert_with(digest, async { Ok(read_at(Instant::now())) }).await.expect("verified");
+        keys.age(VerifiedKeys::RENEWAL_AGE).await;
+        let gives_up = keys.get(&digest).await;
+        assert!(matches!(gives_up, Ok(Known::Due(_))));
+        assert!(matches!(keys.get(&digest).await, Ok(Known::Good(_))));
+        drop(gives_up);
+        let unavailable = VerifyError::Store(unavailable());
+        let overloaded = VerifyError::Hash(signet_domain::ports::HashError::Overloaded);
+        for (error, is_kept) in [(unavailable, true), (overloaded, true), (VerifyError::Revoked, false)] {
+            let Ok(Known::Due(renewal)) = keys.get(&digest).await else { panic!("before {error}: nobody renews it") };
+            assert_eq!(keys.renew(digest, renewal, async { Err(error.clone()) }).await.map(drop), Err(error));
+            assert_eq!(!matches!(keys.get(&digest).await, Ok(Known::Nothing)), is_kept);
+        }
+        assert_eq!((keys.state().hits, keys.state().misses), (1, 4));
     }
 
     #[tokio::test]

@@ -5,7 +5,10 @@ use signet_domain::{
     ports::{ApiKeyRepository, Clock, HashError, SecretHasher, StoreError},
 };
 
-use super::{KeyState, VerifiedKeys, verified::Verified};
+use super::{
+    KeyState, VerifiedKeys,
+    verified::{Known, Verified},
+};
 use crate::Caller;
 
 /// Why a token does not authenticate anybody.
@@ -60,15 +63,22 @@ impl VerifyApiKey {
     /// has expired, is revoked or belongs to a disabled partner is told only to a holder of its secret.
     pub async fn execute(&self, token: &str) -> Result<Arc<Caller>, VerifyError> {
         let digest = VerifiedKeys::digest(token);
-        if let Some(known) = self.verified.get(&digest).await {
-            let known = known?;
-            if known.expires_at.is_none_or(|expiry| expiry > self.now()) {
-                return Ok(known.caller);
+        let renewal = match self.verified.get(&digest).await? {
+            Known::Nothing => None,
+            Known::Due(renewal) => Some(renewal),
+            Known::Good(known) if known.expires_at.is_none_or(|expiry| expiry > self.now()) => return Ok(known.caller),
+            Known::Good(_expired) => {
+                self.verified.remove(&digest).await;
+                None
             }
-            self.verified.remove(&digest).await;
-        }
+        };
         let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
-        Ok(self.verified.insert_with(digest, self.verify(digest, token)).await?.caller)
+        let verify = self.verify(digest, token);
+        let verified = match renewal {
+            Some(renewal) => self.verified.renew(digest, renewal, verify).await?,
+            None => self.verified.insert_with(digest, verify).await?,
+        };
+        Ok(verified.caller)
     }
 
     async fn verify(&self, digest: [u8; 32], token: ApiKeyToken) -> Result<Verified, VerifyError> {
@@ -97,7 +107,8 @@ impl VerifyApiKey {
             KeyState::Active => {}
         }
         let caller = Caller { partner_id: key.partner_id, key_id: key.id, key_name: key.name, scope: key.scope };
-        Ok(Verified { caller: Arc::new(caller), expires_at: key.expires_at, read_at })
+        let (caller, in_renewal) = (Arc::new(caller), Arc::default());
+        Ok(Verified { caller, expires_at: key.expires_at, read_at, in_renewal })
     }
 
     /// Has the store remember that the key's time is over, for processes to come and for those with another clock. Where

@@ -33,6 +33,12 @@ impl Times {
         self.0.iter().max().copied().unwrap_or_default()
     }
 
+    /// How many are longer than that.
+    #[must_use]
+    pub fn beyond(&self, limit: Duration) -> usize {
+        self.0.iter().filter(|time| **time > limit).count()
+    }
+
     /// The time that so many in a thousand do not exceed; zero where there is none.
     #[must_use]
     pub fn per_mille(&self, share: usize) -> Duration {
@@ -55,6 +61,8 @@ mod tests {
             times.add(Duration::from_millis(millis));
         }
         let of = |share| times.per_mille(share).as_millis();
+        let beyond = |millis| times.beyond(Duration::from_millis(millis));
+        assert_eq!((beyond(0), beyond(99), beyond(100)), (100, 1, 0));
         assert_eq!((of(500), of(990), of(991), of(1000), of(0)), (50, 99, 100, 100, 1));
     }
 }

@@ -61,10 +61,12 @@ pub(super) async fn by_all(run: &Run) -> Findings {
             let (p99, last) = (shed.per_mille(990), shed.max());
             findings.did(format!("{kind:?} {factor} × ({rate:.0} a second)"));
             findings.measured(format!(
-                "{kind:?} {factor} ×: {done:.0} a second, {:.0} %; {} shed, p99 {:.1} ms, slowest {:.1} ms",
+                "{kind:?} {factor} ×: {done:.0} a second, {:.0} %; {} shed, p99 {:.1} ms, {} beyond {} ms, slowest {:.1} ms",
                 share * 100.0,
                 shed.len(),
                 p99.as_secs_f64() * 1000.0,
+                shed.beyond(SHED_WITHIN),
+                SHED_WITHIN.as_millis(),
                 last.as_secs_f64() * 1000.0
             ));
             findings.promise(share >= GOODPUT, format!("{kind:?} {factor} ×: {share:.2} of the best"));

@@ -38,9 +38,10 @@ const FAULTS: [Fault; 7] =
 pub(super) async fn mixed(run: &Run) -> Findings {
     let (rounds, round) = run.choose((6, 2), (14, 10), (60, 60));
     let round = Duration::from_secs(round);
-    // In the first minutes the allocator still takes what it will work with.
+    let length = (round / 4).min(Duration::from_secs(5));
+    // Until each kind of fault has come often enough, the allocator still takes what it will work with.
+    let (before, short) = (run.choose(0, 0, 70), length * 2);
     let mib_more = run.choose(4.0, 4.0, 1.0);
-    let fault_length = (round / 4).min(Duration::from_secs(5));
     let postgres = PostgresServer::start_new(&ServerOptions { durable: true, ..ServerOptions::default() });
     let database = TestDatabase::create_on(&postgres);
     let proxy = Proxy::start(([127, 0, 0, 1], postgres.port()).into()).await;
@@ -51,33 +52,42 @@ pub(super) async fn mixed(run: &Run) -> Findings {
     let users = register(&endpoint).await;
 
     let mut random = run.random("soak");
-    let mut faults: Vec<Fault> = (0..rounds).map(|number| FAULTS[number % FAULTS.len()]).collect();
-    faults.shuffle(&mut random);
+    let mut shuffled = |rounds| {
+        let mut faults: Vec<Fault> = (0..rounds).map(|number| FAULTS[number % FAULTS.len()]).collect();
+        faults.shuffle(&mut random);
+        faults
+    };
+    let warming = shuffled(before).into_iter().map(|fault| (fault, short));
+    let measured = shuffled(rounds).into_iter().map(|fault| (fault, round));
     let begun = Instant::now();
     let (mut done, mut unavailable, mut wrong) = (0, 0, Vec::new());
     let mut samples: Vec<(f64, Usage)> = Vec::new();
-    for (number, fault) in faults.iter().enumerate() {
+    for (number, (fault, round)) in warming.chain(measured).enumerate() {
         let (endpoint, users) = (endpoint.clone(), users.clone());
         let load = tokio::spawn({
             let endpoint = endpoint.clone();
             async move { ask(Pace::Open(RATE), round, &endpoint, |at| wish(number, at, &users)).await }
         });
         sleep(round / 4).await;
-        break_it(*fault, &postgres, &proxy, &endpoint, fault_length).await;
+        break_it(fault, &postgres, &proxy, &endpoint, length).await;
         let seen: Outcomes = load.await.expect("it does not panic");
         done += seen.done.len();
         unavailable += seen.shed.len();
         wrong.extend(seen.wrong);
         service.is_left().await;
-        samples.push((begun.elapsed().as_secs_f64() / 3600.0, service.usage()));
+        if number >= before {
+            samples.push((begun.elapsed().as_secs_f64() / 3600.0, service.usage()));
+        }
     }
     let is_running = service.is_running();
     let replayed = service.stores().replay().await.expect("a trail");
 
     let mut findings = Findings::default();
     findings.did(format!(
-        "{:.0} s at {RATE:.0} requests a second with {rounds} faults of {} kinds",
+        "{:.0} s at {RATE:.0} requests a second with {} faults of {} kinds, {before} of them in quick succession before \
+         it is measured",
         begun.elapsed().as_secs_f64(),
+        before + rounds,
         FAULTS.len()
     ));
     findings.measured(format!("{done} successes, {unavailable} × 503"));

@@ -174,18 +174,23 @@ fn answer<R, O: Operation<R>>(batch: Vec<Member<R, O>>, resource: &R) {
 
 /// Returns those that are still to be answered.
 fn together<R, O: Operation<R>>(mut batch: Vec<Member<R, O>>, resource: &R) -> Vec<Member<R, O>> {
-    let now = Instant::now();
-    batch.retain(|member| member.is_wanted(now));
-    if batch.len() > 1 {
+    loop {
+        let now = Instant::now();
+        batch.retain(|member| member.is_wanted(now));
+        if batch.len() < 2 {
+            return batch;
+        }
         let operations: Vec<&O> = batch.iter().map(|member| &member.operation).collect();
         match unless_panics(|| O::answer(&operations, resource)) {
-            Some(None) => {}
-            Some(Some(answers)) => send(batch.drain(..).zip(answers)),
+            Some(Some(answers)) if !answers.is_empty() => {
+                let answered = answers.len().min(batch.len());
+                send(batch.drain(..answered).zip(answers));
+            }
+            Some(_none) => return batch,
             // Nobody knows what it did, so nothing is done twice: the callers see `Abandoned`.
-            None => batch.clear(),
+            None => return Vec::new(),
         }
     }
-    batch
 }
 
 /// Sends the answers of a batch, all that go to one event loop at once.

@@ -101,8 +101,9 @@ pub trait Operation<R>: Send + 'static {
     /// On whose behalf the operation is done.
     fn owner(&self) -> Self::Owner;
 
-    /// Answers all of them, two at least, in their order; or `None` where that failed **without any effect**: then
-    /// they are asked for again in smaller batches, of one owner each, and at last each alone.
+    /// Answers them, two at least, in their order; or `None` where that failed **without any effect**: then they are
+    /// asked for again in smaller batches, of one owner each, and at last each alone. It may answer the first of them
+    /// only, one at least, and is asked for the others next.
     fn answer(batch: &[&Self], resource: &R) -> Option<Vec<Self::Answer>>;
 
     /// Answers a single one.

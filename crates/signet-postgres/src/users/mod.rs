@@ -104,7 +104,8 @@ answered_by!(Registration: Outcome, |one: &Registration| one.0.user.partner_id, 
     commit(&batch.iter().map(|one| &one.0).collect::<Vec<_>>(), pool, register::register_users)
 });
 answered_by!(Replacement: Outcome, |one: &Replacement| one.0.user.partner_id, |batch: &[&Replacement], pool| {
-    commit(&batch.iter().map(|one| &one.0).collect::<Vec<_>>(), pool, update::update_users)
+    let changes: Vec<_> = batch.iter().map(|one| &one.0).collect();
+    commit(&changes[..update::independent(&changes)], pool, update::update_users)
 });
 
 fn has_several_owners<O: Operation<Arc<Pool>>>(batch: &[&O]) -> bool {

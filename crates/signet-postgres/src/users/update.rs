@@ -1,11 +1,12 @@
+use std::collections::{HashMap, HashSet};
+
 use diesel::{
-    OptionalExtension, PgConnection, QueryResult, RunQueryDsl,
+    PgConnection, QueryResult, RunQueryDsl,
     pg::Pg,
     query_builder::{AstPass, QueryFragment},
-    sql_types::{BigInt, Text, Uuid as SqlUuid},
+    sql_types::{BigInt, Bool, Nullable},
 };
-use signet_domain::{UserChange, ports::CommitError};
-use uuid::Uuid;
+use signet_domain::{EmailAddress, Field, FieldChange, PartnerId, UserChange, UserId, ports::CommitError};
 
 use super::{
     Outcome,
@@ -17,53 +18,73 @@ use crate::{
     statement::statement,
 };
 
-pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
-    match (Update(Batch::new(changes)?)).load::<i64>(connection) {
-        Ok(updated) => Ok((1..)
-            .take(changes.len())
-            .map(|position| if updated.contains(&position) { Ok(()) } else { Err(CommitError::Stale) })
-            .collect()),
-        Err(error) => match changes {
-            [change] if breaks_unique(&error, "users_email_key_unique") => {
-                // Where nobody has it, it has been given up already: decide again.
-                let holder = holder(connection, change)?;
-                Ok(vec![Err(holder.map_or(CommitError::Stale, |row| row.into_refusal(change.user.partner_id)))])
+/// How often a batch is tried against others that take its addresses meanwhile.
+const TRIES: u32 = 3;
+
+/// How many of the changes, from the first on, can be judged by what was there before all of them: no user among them
+/// wants an address that another one of them gets or gives up.
+pub(super) fn independent(changes: &[&UserChange]) -> usize {
+    let mut users: HashMap<(PartnerId, String), UserId> = HashMap::new();
+    for (number, change) in changes.iter().enumerate() {
+        let Some(FieldChange { from, .. }) = change.audit.changes.get(Field::Email) else { continue };
+        let former = from.as_str().and_then(|former| EmailAddress::parse(former).ok());
+        for email in [Some(&change.user.email), former.as_ref()].into_iter().flatten() {
+            let key = (change.user.partner_id, email.key().to_owned());
+            if *users.entry(key).or_insert(change.user.id) != change.user.id {
+                return number;
             }
-            _ => Err(error),
-        },
+        }
     }
+    changes.len()
 }
 
-/// Who has the address that the change wants.
-fn holder(connection: &mut PgConnection, change: &UserChange) -> QueryResult<Option<HolderRow>> {
-    let statement = Holder { partner_id: change.user.partner_id.uuid(), email_key: change.user.email.key() };
-    statement.get_result(connection).optional()
-}
-
-struct Holder<'a> {
-    partner_id: Uuid,
-    email_key: &'a str,
-}
-
-statement!(const Holder<'a>, HolderColumns);
-
-impl QueryFragment<Pg> for Holder<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT partner_id, user_id FROM users WHERE partner_id = ");
-        out.push_bind_param::<SqlUuid, _>(&self.partner_id)?;
-        out.push_sql(" AND email_key = ");
-        out.push_bind_param::<Text, _>(&self.email_key)
+/// The changes must be [`independent`].
+pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
+    let batch = Batch::new(changes)?;
+    let mut tries = TRIES;
+    let rows = loop {
+        tries -= 1;
+        match Update(&batch).load::<(i64, Option<HolderRow>, bool)>(connection) {
+            // The address was taken after the statement's snapshot was made: the next snapshot shows by whom.
+            Err(error) if breaks_unique(&error, "users_email_key_unique") && tries > 0 => {}
+            // By nobody, time and again: it has been given up already, so it is to be decided anew.
+            Err(error) if breaks_unique(&error, "users_email_key_unique") && changes.len() == 1 => break Vec::new(),
+            rows => break rows?,
+        }
+    };
+    // What the statement does not tell of had another version, or is gone.
+    let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(CommitError::Stale)).collect();
+    let mut replaced = HashSet::new();
+    for (position, holder, updated) in rows {
+        let index = usize::try_from(position - 1).unwrap_or(usize::MAX);
+        let (Some(outcome), Some(change)) = (outcomes.get_mut(index), changes.get(index)) else { continue };
+        let user = (change.user.partner_id, change.user.id);
+        *outcome = match holder {
+            _ if replaced.contains(&user) => Err(CommitError::Stale),
+            Some(holder) => Err(holder.into_refusal(change.user.partner_id)),
+            None if updated => Ok(()),
+            None => Err(CommitError::Stale),
+        };
+        if updated {
+            replaced.insert(user);
+        }
     }
+    Ok(outcomes)
 }
 
-/// Replaces a batch of users in one statement and returns the positions of those that were replaced.
+/// Replaces a batch of users in one statement, hence in one transaction:
 ///
-/// The rows are locked first and in one order, which an UPDATE alone does not promise: two batches that overlap would
-/// wait for each other. Whoever waits for a lock sees the version that its holder left. Then the addresses are taken, in
-/// one order as well: that of another batch is waited for until its transaction ends, as a lock is.
-struct Update<'a>(Batch<'a>);
+/// 1. `held`: their rows, locked in one order, which an UPDATE alone does not promise: two batches that overlap would
+///    wait for each other. Whoever waits for a lock sees the version that its holder left;
+/// 2. `judged`: who else has the address that a user is to get. It is asked for rather than found out by breaking the
+///    constraint: that would end the whole batch, and PostgreSQL would log the address;
+/// 3. `first`: of several changes to one user, the first that is not refused;
+/// 4. `updated`: those. They take their addresses in one order as well: that of another batch is waited for until its
+///    transaction ends, as a lock is;
+/// 5. their audit entries.
+struct Update<'a>(&'a Batch<'a>);
 
-statement!(const Update<'a>, BigInt);
+statement!(const Update<'a>, (BigInt, Nullable<HolderColumns>, Bool));
 
 impl QueryFragment<Pg> for Update<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -71,11 +92,22 @@ impl QueryFragment<Pg> for Update<'_> {
         self.0.walk_members(&mut out)?;
         out.push_sql(
             "), held AS MATERIALIZED (
-                SELECT member.* FROM (SELECT * FROM member ORDER BY partner_id, user_id) AS member CROSS JOIN LATERAL (
-                    SELECT FROM users WHERE users.partner_id = member.partner_id AND users.user_id = member.user_id
+                SELECT member.*, row.former_key FROM (SELECT * FROM member ORDER BY partner_id, user_id) AS member
+                CROSS JOIN LATERAL (
+                    SELECT users.email_key AS former_key FROM users
+                    WHERE users.partner_id = member.partner_id AND users.user_id = member.user_id
                     AND users.version = member.version - 1 LIMIT 1 FOR NO KEY UPDATE) AS row
+            ), judged AS MATERIALIZED (
+                SELECT held.*, owner.partner_id AS of_partner, owner.user_id AS existing
+                FROM held LEFT JOIN LATERAL (
+                    SELECT partner_id, user_id FROM users WHERE users.partner_id = held.partner_id
+                    AND users.email_key = held.email_key AND held.email_key <> held.former_key LIMIT 1
+                ) AS owner ON true
+            ), first AS (
+                SELECT DISTINCT ON (partner_id, user_id) * FROM judged WHERE existing IS NULL
+                ORDER BY partner_id, user_id, position
             ), sorted AS MATERIALIZED (
-                SELECT * FROM held ORDER BY partner_id, email_key COLLATE \"C\"
+                SELECT * FROM first ORDER BY partner_id, email_key COLLATE \"C\"
             ), updated AS (
                 UPDATE users SET name = sorted.name, email = sorted.email, email_key = sorted.email_key,
                     status = sorted.status, metadata = sorted.metadata, updated_at = sorted.updated_at,
@@ -86,7 +118,10 @@ impl QueryFragment<Pg> for Update<'_> {
             ), audited AS (",
         );
         out.push_sql(&audit_insert("updated"));
-        out.push_sql(") SELECT position FROM updated");
+        out.push_sql(
+            ") SELECT position, of_partner, existing, updated.position IS NOT NULL
+                FROM judged LEFT JOIN updated USING (position) ORDER BY position",
+        );
         Ok(())
     }
 }

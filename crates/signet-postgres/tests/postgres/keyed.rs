@@ -85,7 +85,7 @@ async fn every_statement_of_every_port_is_looked_at() {
         "INSERT INTO users (partner_id, ",
         "UPDATE users SET name = ",
         "INSERT INTO audit_entries (partner_id, ",
-        "SELECT partner_id, user_id FROM users WHERE partner_id = $1 AND email_key = $2",
+        "FROM users WHERE users.partner_id = held.partner_id",
         "FROM users WHERE users.partner_id = asked.partner_id",
         "FROM users WHERE users.partner_id = partners.partner_id",
         "FROM audit_entries WHERE partner_id = $1 AND user_id = $2 AND action = 'user.registered'",

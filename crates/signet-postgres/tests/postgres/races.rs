@@ -103,22 +103,39 @@ async fn an_update_to_an_address_taken_meanwhile_tells_its_owner() {
     assert_eq!(session.number("SELECT count(*) FROM audit_entries"), 1);
 }
 
-/// Whoever took the address is seen in the next snapshot. Where nobody is, time and again, the registration is given up.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_registration_that_loses_its_address_to_nobody_is_tried_three_times() {
-    let database = Database::migrated().await;
-    let partner = database.partner().await;
-    // A sequence counts on where its transaction is rolled back.
-    database.sql.execute(
+/// Has whatever does that to a user lose its address to somebody who gives it up at once, and counts in `tries`: a
+/// sequence counts on where its transaction is rolled back.
+fn lose(database: &Database, event: &str) {
+    database.sql.execute(&format!(
         "CREATE SEQUENCE tries;
          CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              PERFORM nextval('tries');
              RAISE unique_violation USING CONSTRAINT = 'users_email_key_unique';
          END $$;
-         CREATE TRIGGER lose BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION lose()",
-    );
+         CREATE TRIGGER lose BEFORE {event} ON users FOR EACH ROW EXECUTE FUNCTION lose()"
+    ));
+}
+
+/// Whoever took the address is seen in the next snapshot. Where nobody is, time and again, the registration is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_loses_its_address_to_nobody_is_tried_three_times() {
+    let database = Database::migrated().await;
+    let partner = database.partner().await;
+    lose(&database, "INSERT");
     let refused = database.store.commit(database.build.registration(partner, "john@example.com")).await;
     let reason = "UniqueViolation users_email_key_unique".to_owned();
     assert_eq!(refused, Err(CommitError::Store(StoreError::Unexpected { reason })));
+    assert_eq!(database.sql.query("SELECT last_value FROM tries"), "3");
+}
+
+/// What becomes of an update has to be decided anew then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_loses_its_address_to_nobody_is_stale_after_three_tries() {
+    let database = Database::migrated().await;
+    let partner = database.partner().await;
+    let user = database.user(partner, "john@example.com").await;
+    lose(&database, "UPDATE");
+    let refused = database.store.commit(database.build.readdressing(&user, "jane@example.com")).await;
+    assert_eq!(refused, Err(CommitError::Stale));
     assert_eq!(database.sql.query("SELECT last_value FROM tries"), "3");
 }

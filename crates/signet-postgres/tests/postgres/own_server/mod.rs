@@ -4,6 +4,7 @@ mod connections;
 mod lost_answers;
 mod outages;
 mod overlaps;
+mod refusals;
 mod replicas;
 mod round_trips;
 mod statements;

@@ -94,6 +94,17 @@ async fn a_use_case_takes_no_more_round_trips_than_it_must() {
         count("update-user, nothing new", number);
         assert_eq!(unchanged, updated);
 
+        let other = NewUser {
+            name: name("Jane"),
+            email: email(&format!("other.{round}@example.com")),
+            metadata: Metadata::default(),
+        };
+        register.execute(&request, other.clone()).await.expect("registered");
+        let patch = UserPatch { email: Some(other.email), ..UserPatch::default() };
+        let (refused, number) = counted(&server, &database.sql, update.execute(&request, user.id, &patch)).await;
+        count("update-user, taken", number);
+        assert!(refused.is_err());
+
         let (removed, number) = counted(&server, &database.sql, remove.execute(&request, user.id)).await;
         count("remove-user", number);
         let (again, number) = counted(&server, &database.sql, remove.execute(&request, user.id)).await;
@@ -117,6 +128,7 @@ async fn a_use_case_takes_no_more_round_trips_than_it_must() {
         ("get-user", 1),
         ("update-user", 2),
         ("update-user, nothing new", 1),
+        ("update-user, taken", 2),
         ("remove-user", 2),
         ("remove-user, again", 1),
         ("list-users", 1),

@@ -15,6 +15,7 @@ pub struct TestDatabase {
     name: String,
     url: String,
     has_role: bool,
+    is_on_shared: bool,
 }
 
 impl TestDatabase {
@@ -27,7 +28,11 @@ impl TestDatabase {
     pub fn create() -> Self {
         match env::var("TEST_DATABASE_URL") {
             Ok(url) if !url.is_empty() => Self::create_at(url),
-            _ => Self::create_on(PostgresServer::shared()),
+            _ => {
+                let mut database = Self::create_on(PostgresServer::shared());
+                database.is_on_shared = true;
+                database
+            }
         }
     }
 
@@ -44,7 +49,7 @@ impl TestDatabase {
         // template0, since a database that somebody is connected to cannot be copied.
         psql(&maintenance_url, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"));
         let url = with_database(&maintenance_url, &name);
-        Self { maintenance_url, name, url, has_role: false }
+        Self { maintenance_url, name, url, has_role: false, is_on_shared: false }
     }
 
     /// Its URL.
@@ -57,6 +62,13 @@ impl TestDatabase {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its server has written to its log until now, about other databases, too; `None` where it is not the server
+    /// that [this process shares](PostgresServer::shared).
+    #[must_use]
+    pub fn server_log(&self) -> Option<Vec<String>> {
+        self.is_on_shared.then(|| PostgresServer::shared().log())
     }
 
     /// Makes a role that may log in and nothing else, and returns the URL to do so with. It is named as the database, and

@@ -116,6 +116,9 @@ impl Writer<'_> {
         self.send(400, register, &format!("{{\"name\": \"{FLEETING}{HOSTILE}"));
         let (update, remove) = ("PATCH /partner/v1/update-user", "DELETE /partner/v1/remove-user");
         self.send(200, update, &json!({ "userId": id, "name": format!("{PERSONAL}'s other name") }).to_string());
+        let other = format!("{PERSONAL}{number}.other@example.com");
+        self.send(201, register, &json!({ "name": "John Doe", "email": other }).to_string());
+        self.send(409, update, &json!({ "userId": id, "email": other }).to_string());
         self.send(400, update, &json!({ "userId": format!("{FLEETING}{HOSTILE}"), "status": FLEETING }).to_string());
         self.send(400, remove, &json!({ "userId": format!("{FLEETING}{HOSTILE}") }).to_string());
         self.send(200, remove, &json!({ "userId": id }).to_string());
@@ -289,6 +292,10 @@ on_both! {
         let told = run(signet(place.path(), &["verify", "--database-url", &place.url()]));
         assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{told:?}");
         assert!(!told.out.contains("canary"), "{told:?}");
+        for line in place.server_log() {
+            assert!(!line.to_lowercase().contains("canary"), "{line}");
+            keys.assert_absent(&line);
+        }
     }
 
     fn a_key_is_told_once_and_no_command_obeys_what_it_quotes(place: &Place) {

@@ -72,6 +72,11 @@ impl Place {
         names.split(',').map(|name| (name.to_owned(), rows(name))).collect()
     }
 
+    /// What the server of the database has logged, of other tests, too; nothing where that is not known.
+    pub fn server_log(&self) -> Vec<String> {
+        self.postgres.as_ref().and_then(TestDatabase::server_log).unwrap_or_default()
+    }
+
     pub fn sqlite_file(&self) -> SqliteConnection {
         let path = self.path().join("signet.db");
         SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("a database")

@@ -52,6 +52,14 @@ mod own_server {
         assert_eq!(client.register("john@example.com").status, 201);
         assert_eq!(server.ask("/readyz").0, 200);
         server.stop();
+        // Nor is an address in the server's log where the database itself had to refuse it, as in a race.
+        let twice = "INSERT INTO users SELECT partner_id, gen_random_uuid(), ordinal + 1, name, email, email_key, status, \
+            metadata, registered_at, updated_at, removed_at, version FROM users";
+        let mut command = tool("psql");
+        command.args(["-X", "-q", "--command", twice]).arg(&service);
+        assert_eq!(run(command).code, Some(1));
+        postgres.wait_for_log(0, |line| line.contains("duplicate key value").then_some(()));
+        assert_eq!(postgres.log().into_iter().find(|line| line.contains("john@example.com")), None);
         as_service(&["key", "revoke", key["keyId"].as_str().expect("an id")]);
         as_service(&["partner", "disable", id]);
         as_service(&["partner", "enable", id]);

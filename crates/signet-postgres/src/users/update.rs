@@ -77,7 +77,7 @@ pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange
 /// 1. `held`: their rows, locked in one order, which an UPDATE alone does not promise: two batches that overlap would
 ///    wait for each other. Whoever waits for a lock sees the version that its holder left;
 /// 2. `judged`: who else has the address that a user is to get. It is asked for rather than found out by breaking the
-///    constraint: that would end the whole batch, and PostgreSQL would log the address;
+///    constraint: that would end the whole batch, and the server would log the address;
 /// 3. `first`: of several changes to one user, the first that is not refused;
 /// 4. `updated`: those. They take their addresses in one order as well: that of another batch is waited for until its
 ///    transaction ends, as a lock is;

@@ -18,27 +18,27 @@ async fn a_taken_address_is_no_error_of_the_server() {
     let database = Database::with(TestDatabase::create_on(&server), PostgresOptions { threads: 1, ..ample() }).await;
     let partner = database.partner().await;
     let mut users = Vec::new();
-    for name in ["john", "jane", "jack", "jill", "joan"] {
+    for name in ["john", "mary", "paul", "jill", "eric"] {
         users.push(database.user(partner, &format!("{name}@example.com")).await);
     }
-    let [john, jane, jack, jill, joan] = &users[..] else { panic!("five users") };
+    let [john, mary, paul, jill, eric] = &users[..] else { panic!("five users") };
     let build = &database.build;
     let changes = vec![
         build.renaming(john, "Johnny"),
-        build.readdressing(jane, "John@example.com"),
-        build.readdressing(jane, "janet@example.com"),
-        build.readdressing(jack, "free@example.com"),
+        build.readdressing(mary, "John@example.com"),
+        build.readdressing(mary, "marie@example.com"),
+        build.readdressing(paul, "free@example.com"),
         build.readdressing(jill, "FREE@example.com"),
-        build.readdressing(joan, "joanna@example.com"),
-        build.readdressing(jill, "joan@example.com"),
+        build.readdressing(eric, "erica@example.com"),
+        build.readdressing(jill, "eric@example.com"),
     ];
     let outcomes = together(&database, changes).await;
     let taken = |by: &signet_domain::User| Some(CommitError::EmailTaken { partner_id: partner, existing: by.id });
     let refusals: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().err().cloned()).collect();
-    assert_eq!(refusals, [None, taken(john), None, None, taken(jack), None, None]);
+    assert_eq!(refusals, [None, taken(john), None, None, taken(paul), None, None]);
     let registration = build.registration(partner, "JOHN@example.com");
     assert_eq!(database.store.commit(registration).await.err(), taken(john));
-    let rest = database.build.readdressing(joan, "john@example.com");
+    let rest = database.build.readdressing(eric, "john@example.com");
     assert_eq!(database.store.commit(rest).await.err(), Some(CommitError::Stale));
     let transactions = "SELECT count(DISTINCT xmin::text) FROM users WHERE version = 2";
     assert_eq!(database.session().number(transactions), 3, "cut where somebody wants what another one got or gave up");

@@ -18,10 +18,10 @@ pub(crate) fn is_connection_lost(error: &Error) -> bool {
     )
 }
 
-/// Whether the statement broke that unique constraint.
-pub(crate) fn breaks_unique(error: &Error, constraint: &str) -> bool {
+/// Whether another user of the partner took an address before the statement could.
+pub(crate) fn is_address_taken(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, information)
-        if information.constraint_name() == Some(constraint))
+        if information.constraint_name() == Some("users_email_key_unique"))
 }
 
 /// Whether the statement refers to a row that does not exist.

@@ -11,7 +11,10 @@ use diesel::{
 use signet_domain::{Actor, Timestamp, UserChange};
 use uuid::Uuid;
 
-use crate::statement::statement;
+use crate::{errors::is_address_taken, statement::statement};
+
+/// How often a batch is tried against others that take its addresses and give them up again.
+const TRIES: u32 = 3;
 
 /// One array per column, all of the same length.
 #[derive(Default)]
@@ -111,6 +114,22 @@ impl<'a> Batch<'a> {
         );
         Ok(())
     }
+}
+
+/// Runs the statement of a batch until none of its addresses is taken after the snapshot was made: the next snapshot
+/// shows by whom.
+///
+/// # Errors
+///
+/// That of the last try, or the first one that is about something else.
+pub(super) fn try_again<T>(mut statement: impl FnMut() -> QueryResult<T>) -> QueryResult<T> {
+    for _ in 1..TRIES {
+        match statement() {
+            Err(error) if is_address_taken(&error) => {}
+            answer => return answer,
+        }
+    }
+    statement()
 }
 
 /// Inserts the audit entries of the members that `done` names by position.

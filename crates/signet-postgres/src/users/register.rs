@@ -8,29 +8,17 @@ use signet_domain::{UserChange, ports::StoreError};
 
 use super::{
     Outcome,
-    batch::{Batch, audit_insert},
+    batch::{Batch, audit_insert, try_again},
     no_answer,
 };
 use crate::{
-    errors::breaks_unique,
     rows::{HolderColumns, HolderRow},
     statement::statement,
 };
 
-/// How often a single registration is tried against others that take its address and give it up again.
-const TRIES: u32 = 3;
-
 pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
     let batch = Batch::new(changes)?;
-    let mut tries = TRIES;
-    let rows = loop {
-        tries -= 1;
-        match Register(&batch).load::<(i64, Option<HolderRow>, bool)>(connection) {
-            // The address was taken after the statement's snapshot was made: the next snapshot shows by whom.
-            Err(error) if breaks_unique(&error, "users_email_key_unique") && tries > 0 => {}
-            rows => break rows?,
-        }
-    };
+    let rows = try_again(|| Register(&batch).load::<(i64, Option<HolderRow>, bool)>(connection))?;
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(no_answer().into())).collect();
     for (position, holder, inserted) in rows {
         let index = usize::try_from(position - 1).unwrap_or(usize::MAX);

@@ -10,16 +10,13 @@ use signet_domain::{EmailAddress, Field, FieldChange, PartnerId, UserChange, Use
 
 use super::{
     Outcome,
-    batch::{Batch, audit_insert},
+    batch::{Batch, audit_insert, try_again},
 };
 use crate::{
-    errors::breaks_unique,
+    errors::is_address_taken,
     rows::{HolderColumns, HolderRow},
     statement::statement,
 };
-
-/// How often a batch is tried against others that take its addresses meanwhile.
-const TRIES: u32 = 3;
 
 /// How many of the changes, from the first on, can be judged by what was there before all of them: no user among them
 /// wants an address that another one of them gets or gives up.
@@ -41,16 +38,10 @@ pub(super) fn independent(changes: &[&UserChange]) -> usize {
 /// The changes must be [`independent`].
 pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
     let batch = Batch::new(changes)?;
-    let mut tries = TRIES;
-    let rows = loop {
-        tries -= 1;
-        match Update(&batch).load::<(i64, Option<HolderRow>, bool)>(connection) {
-            // The address was taken after the statement's snapshot was made: the next snapshot shows by whom.
-            Err(error) if breaks_unique(&error, "users_email_key_unique") && tries > 0 => {}
-            // By nobody, time and again: it has been given up already, so it is to be decided anew.
-            Err(error) if breaks_unique(&error, "users_email_key_unique") && changes.len() == 1 => break Vec::new(),
-            rows => break rows?,
-        }
+    let rows = match try_again(|| Update(&batch).load::<(i64, Option<HolderRow>, bool)>(connection)) {
+        // Whoever took the address has given it up, time and again: the change is to be decided anew.
+        Err(error) if is_address_taken(&error) && changes.len() == 1 => Vec::new(),
+        rows => rows?,
     };
     // What the statement does not tell of had another version, or is gone.
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(CommitError::Stale)).collect();

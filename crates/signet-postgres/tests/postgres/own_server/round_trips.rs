@@ -25,6 +25,8 @@ const MESSAGES: [&str; 3] = [" ms  parse ", " ms  execute ", " ms  statement: "]
 
 /// Does the work and tells how many round trips it took.
 async fn counted<T>(server: &PostgresServer, sql: &TestDatabase, work: impl Future<Output = T>) -> (T, usize) {
+    // What came before may still be on its way into the log.
+    read_to_the_end(server, sql);
     let start = server.log().len();
     let done = work.await;
     read_to_the_end(server, sql);

@@ -20,23 +20,37 @@ const REQUESTS: &str = "requests.log";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// It reads a body whole, and passes it on with its length.
     Nginx,
+    /// It passes a body on as it comes, in chunks if it came in chunks.
+    NginxUnbuffered,
     Haproxy,
 }
 
 impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::NginxUnbuffered => "nginx without a buffer",
+            Self::Haproxy => "haproxy",
+        }
+    }
+
     /// The program with its arguments, the package that it comes with, and the signal that ends it in good order.
     fn program(self) -> (&'static [&'static str], &'static str, Signal) {
         match self {
-            Self::Nginx => (&["nginx", "-p", ".", "-e", "stderr", "-c", CONFIGURATION], "nginx-light", Signal::QUIT),
+            Self::Nginx | Self::NginxUnbuffered => {
+                (&["nginx", "-p", ".", "-e", "stderr", "-c", CONFIGURATION], "nginx-light", Signal::QUIT)
+            }
             Self::Haproxy => (&["haproxy", "-db", "-f", CONFIGURATION], "haproxy", Signal::USR1),
         }
     }
 
     /// With short time-outs, so that what is cut short is soon given up, and without a second try of any request.
     fn configuration(self, port: u16, service: SocketAddr) -> String {
+        let buffering = if self == Self::NginxUnbuffered { "off" } else { "on" };
         match self {
-            Self::Nginx => format!(
+            Self::Nginx | Self::NginxUnbuffered => format!(
                 r#"daemon off;
 master_process off;
 pid nginx.pid;
@@ -61,6 +75,7 @@ http {{
         location / {{
             proxy_pass http://signet;
             proxy_http_version 1.1;
+            proxy_request_buffering {buffering};
             proxy_set_header Host $http_host;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

@@ -59,7 +59,7 @@ type Answer = (u16, String);
 /// The smoke goes without proxies: those are not on every machine.
 pub(super) async fn through_proxies(run: &Run) -> Findings {
     let mut findings = Findings::default();
-    let proxies = [None, Some(Kind::Nginx), Some(Kind::Haproxy)];
+    let proxies = [None, Some(Kind::Nginx), Some(Kind::NginxUnbuffered), Some(Kind::Haproxy)];
     for proxy in run.choose(&proxies[..1], &proxies, &proxies) {
         through(run, *proxy, &mut findings).await;
     }
@@ -69,7 +69,7 @@ pub(super) async fn through_proxies(run: &Run) -> Findings {
 }
 
 async fn through(run: &Run, proxy: Option<Kind>, findings: &mut Findings) {
-    let name = proxy.map_or("no proxy".to_owned(), |kind| format!("{kind:?}").to_lowercase());
+    let name = proxy.map_or("no proxy", Kind::name);
     let mut service = Service::on_sqlite(run);
     service.arguments = ["--tls", "off", "--trusted-proxy", PROXY].map(str::to_owned).to_vec();
     service.start().await;

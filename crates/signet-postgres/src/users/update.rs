@@ -51,10 +51,9 @@ pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange
         let (Some(outcome), Some(change)) = (outcomes.get_mut(index), changes.get(index)) else { continue };
         let user = (change.user.partner_id, change.user.id);
         *outcome = match holder {
-            _ if replaced.contains(&user) => Err(CommitError::Stale),
-            Some(holder) => Err(holder.into_refusal(change.user.partner_id)),
+            Some(holder) if !replaced.contains(&user) => Err(holder.into_refusal(change.user.partner_id)),
             None if updated => Ok(()),
-            None => Err(CommitError::Stale),
+            _ => Err(CommitError::Stale),
         };
         if updated {
             replaced.insert(user);

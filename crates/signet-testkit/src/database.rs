@@ -2,6 +2,7 @@ use std::{
     collections::hash_map::RandomState,
     env,
     hash::BuildHasher,
+    path::Path,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -94,6 +95,15 @@ impl TestDatabase {
         psql(&self.url, sql)
     }
 
+    /// Runs the SQL of a file, such as a dump.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    pub fn execute_file(&self, path: &Path) {
+        let file = path.to_str().expect("UTF-8");
+        run(&self.url, &["-f", file]).unwrap_or_else(|error| panic!("psql failed: {error}"));
+    }
+
     /// Runs SQL of which only success matters.
     ///
     /// # Panics
@@ -106,20 +116,20 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A server that its test has stopped drops nothing, and takes the database with it.
-        drop(run(&self.maintenance_url, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)));
+        drop(run(&self.maintenance_url, &["-c", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)]));
         if self.has_role {
-            drop(run(&self.maintenance_url, &format!("DROP ROLE IF EXISTS {}", self.name)));
+            drop(run(&self.maintenance_url, &["-c", &format!("DROP ROLE IF EXISTS {}", self.name)]));
         }
     }
 }
 
 fn psql(url: &str, sql: &str) -> String {
-    run(url, sql).unwrap_or_else(|error| panic!("psql failed: {error}"))
+    run(url, &["-c", sql]).unwrap_or_else(|error| panic!("psql failed: {error}"))
 }
 
-fn run(url: &str, sql: &str) -> Result<String, String> {
+fn run(url: &str, script: &[&str]) -> Result<String, String> {
     let mut command = Command::new(binaries::psql());
-    command.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql]).arg(url).env("LC_ALL", "C");
+    command.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"]).args(script).arg(url).env("LC_ALL", "C");
     command.env("PGCONNECT_TIMEOUT", "5");
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {

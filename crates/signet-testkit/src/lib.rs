@@ -16,6 +16,7 @@
 mod binaries;
 mod certificates;
 mod database;
+mod fixtures;
 mod keyed;
 mod lines;
 mod server;
@@ -25,6 +26,7 @@ mod supervisor;
 pub use binaries::tool;
 pub use certificates::{CertificateAuthority, Identity};
 pub use database::TestDatabase;
+pub use fixtures::Fixture;
 pub use keyed::unkeyed;
 pub use lines::Lines;
 pub use server::{PostgresServer, ServerOptions, free_port};

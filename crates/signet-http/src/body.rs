@@ -6,22 +6,23 @@ use std::{
 
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, UPGRADE},
+    http::header::{CONTENT_LENGTH, UPGRADE},
     web::{Bytes, BytesMut, Payload},
 };
-use mime::Mime;
 
 use crate::{
     error::{Code, Detail, Failure},
     exchange::Exchange,
+    gzip,
+    media_type::{self, MediaType},
 };
 
-/// The most bytes a body may have.
+/// The most bytes a body may have, before and after it is decompressed.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The whole body, which may be empty. One that is too large is refused before it is read, one that is not labelled as
-/// JSON in UTF-8 after; so `413` comes before `415`.
-pub(crate) async fn read(exchange: &Exchange) -> Result<Bytes, Failure> {
+/// Reads the whole body, which may be empty, and decompresses it. A body that is too large is rejected before it is read.
+/// The media type is checked afterwards, so `413` comes before `415`.
+pub(crate) async fn read(exchange: &Exchange, accepted: &[MediaType]) -> Result<Bytes, Failure> {
     let declared = exchange.http.headers().get(CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > MAX_BYTES)) {
@@ -33,44 +34,28 @@ pub(crate) async fn read(exchange: &Exchange) -> Result<Bytes, Failure> {
     }
     // From the head on, so that what came before the reading does not put off the blame until it is the service's.
     let deadline = exchange.begun + exchange.shared.options.body_deadline;
-    let body = tokio::time::timeout_at(deadline.into(), collect(exchange)).await.map_err(|_elapsed| Failure {
-        message: "The request body did not arrive in time.",
-        ..Failure::new(Code::MalformedJson)
-    })??;
-    if !body.is_empty() && !is_json(exchange) {
-        return Err(Failure::new(Code::UnsupportedMediaType));
+    let body = tokio::time::timeout_at(deadline.into(), collect(exchange))
+        .await
+        .map_err(|_elapsed| Failure::saying(Code::MalformedJson, "The request body did not arrive in time."))??;
+    if body.is_empty() {
+        return Ok(body);
     }
-    Ok(body)
+    let headers = exchange.http.headers();
+    media_type::check(headers, accepted)?;
+    if gzip::is_used(headers)? { gzip::decompress(&body, MAX_BYTES) } else { Ok(body) }
 }
 
 async fn collect(exchange: &Exchange) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
     while let Some(chunk) = exchange.next_chunk().await {
-        let chunk = chunk.map_err(|_cut_short| Failure {
-            message: "The request body is incomplete.",
-            ..Failure::new(Code::MalformedJson)
-        })?;
+        let chunk =
+            chunk.map_err(|_cut_short| Failure::saying(Code::MalformedJson, "The request body is incomplete."))?;
         if body.len() + chunk.len() > MAX_BYTES {
             return Err(Failure::new(Code::PayloadTooLarge));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
-}
-
-/// `application/json`, in UTF-8 (RFC 8259, section 8.1) and not compressed.
-fn is_json(exchange: &Exchange) -> bool {
-    let headers = exchange.http.headers();
-    let encoded = headers.get_all(CONTENT_ENCODING).any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if encoded || headers.get_all(CONTENT_TYPE).count() != 1 {
-        return false;
-    }
-    let Some(Ok(label)) = headers.get(CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
-    // Blanks before a semicolon, and nothing behind one, are allowed (RFC 9110, section 5.6.6), though not by `mime`.
-    let parts: Vec<&str> = label.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
-    let Ok(mime) = parts.join(";").parse::<Mime>() else { return false };
-    let utf8 = mime.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8);
-    mime.essence_str() == mime::APPLICATION_JSON.essence_str() && utf8
 }
 
 /// A body that is all there.

@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse,
     http::{
         StatusCode,
-        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
     },
 };
 use serde::Serialize;
@@ -32,7 +32,7 @@ struct Answered<'a, T> {
 #[derive(Serialize)]
 struct Refusal<'a> {
     success: bool,
-    message: &'static str,
+    message: &'a str,
     error: Problem<'a>,
 }
 
@@ -63,11 +63,8 @@ pub(crate) fn refusal(failure: &Failure, request_id: &RequestId) -> HttpResponse
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, CHALLENGE);
     }
-    if let Some(seconds) = failure.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if let Some(methods) = failure.allow {
-        headers.insert(ALLOW, HeaderValue::from_static(methods));
+    if let Some((name, value)) = failure.header.as_deref() {
+        headers.insert(name.clone(), value.clone());
     }
     response
 }
@@ -80,7 +77,7 @@ pub(crate) fn refusal_json(failure: &Failure, request_id: &RequestId) -> Vec<u8>
         details: &failure.details,
         existing_user_id: failure.existing_user_id,
     };
-    let refusal = Refusal { success: false, message: failure.message, error };
+    let refusal = Refusal { success: false, message: &failure.message, error };
     // Strings, a UUID and nothing else: there is nothing in it that JSON could not hold.
     serde_json::to_vec(&refusal).unwrap_or_default()
 }

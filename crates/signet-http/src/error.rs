@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use actix_web::http::StatusCode;
+use actix_web::http::{
+    StatusCode,
+    header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER},
+};
 use serde::Serialize;
 use signet_application::{Error, api_keys::VerifyError};
 use signet_domain::{
@@ -140,14 +143,12 @@ impl Detail {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Code,
-    pub(crate) message: &'static str,
+    pub(crate) message: Cow<'static, str>,
     pub(crate) details: Vec<Detail>,
     /// Whose address was asked for.
     pub(crate) existing_user_id: Option<UserId>,
-    /// `Retry-After`, in seconds.
-    pub(crate) retry_after: Option<u64>,
-    /// `Allow`.
-    pub(crate) allow: Option<&'static str>,
+    /// A header that tells the client what to do: `Retry-After`, `Allow`, `Accept-Encoding`.
+    pub(crate) header: Option<Box<(HeaderName, HeaderValue)>>,
     /// For the log of whoever runs the service, and nobody else.
     pub(crate) cause: Option<String>,
 }
@@ -156,13 +157,21 @@ impl Failure {
     pub(crate) fn new(code: Code) -> Self {
         Self {
             code,
-            message: code.message(),
+            message: code.message().into(),
             details: Vec::new(),
             existing_user_id: None,
-            retry_after: None,
-            allow: None,
+            header: None,
             cause: None,
         }
+    }
+
+    /// A refusal whose message says more than the code does.
+    pub(crate) fn saying(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: message.into(), ..Self::new(code) }
+    }
+
+    pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some(Box::new((name, value))), ..self }
     }
 
     pub(crate) fn validation(details: Vec<Detail>) -> Self {
@@ -170,15 +179,16 @@ impl Failure {
     }
 
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed) }
+        Self::new(Code::MethodNotAllowed).with_header(ALLOW, HeaderValue::from_static(allow))
     }
 
     pub(crate) fn rate_limited(retry_after: u64) -> Self {
-        Self { retry_after: Some(retry_after.max(1)), ..Self::new(Code::RateLimited) }
+        Self::new(Code::RateLimited).with_header(RETRY_AFTER, retry_after.max(1).into())
     }
 
     pub(crate) fn unavailable(cause: &dyn fmt::Display) -> Self {
-        Self { retry_after: Some(1), cause: Some(cause.to_string()), ..Self::new(Code::ServiceUnavailable) }
+        let failure = Self { cause: Some(cause.to_string()), ..Self::new(Code::ServiceUnavailable) };
+        failure.with_header(RETRY_AFTER, 1.into())
     }
 
     pub(crate) fn internal(cause: &dyn fmt::Display) -> Self {

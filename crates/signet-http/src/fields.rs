@@ -58,7 +58,7 @@ impl<'a, V> Fields<'a, V> {
 }
 
 /// The name, or the beginning of one that is none.
-fn shown(name: Cow<'_, str>) -> String {
+pub(crate) fn shown(name: Cow<'_, str>) -> String {
     match name.chars().nth(LONGEST_NAME) {
         None => name.into_owned(),
         Some(_) => name.chars().take(SHOWN).chain(['…']).collect(),

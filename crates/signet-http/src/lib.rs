@@ -15,7 +15,9 @@ mod exchange;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod gzip;
 mod json;
+mod media_type;
 mod metrics;
 mod observe;
 mod openapi;

@@ -18,6 +18,7 @@ use crate::{
     error::{Code, Failure},
     fields::{both, object, text},
     json,
+    media_type::JSON,
     openapi::{examples, responses::Documented, schemas},
 };
 
@@ -37,7 +38,7 @@ const MESSAGE: &str = "User registered successfully.";
     responses(Responses)
 )]
 pub(crate) async fn register_user(call: Call<'_>) -> Answer {
-    let body = body::read(call.exchange).await?;
+    let body = body::read(call.exchange, &[JSON]).await?;
     let ((), new) = both(call.query().finish(Some(())), read(&body))?;
     let user = call.api().register_user.execute(&call.request, new).await?;
     let mut response = success(StatusCode::CREATED, Some(MESSAGE), &UserBody::from(&user))?;

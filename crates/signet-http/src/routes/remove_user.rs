@@ -18,6 +18,7 @@ use crate::{
     error::{Code, Detail, Failure},
     fields::{Fields, both, text, word},
     json,
+    media_type::JSON,
     openapi::{examples, responses::Documented, schemas},
 };
 
@@ -51,7 +52,7 @@ pub(crate) struct RemovedUserBody {
     responses(Responses)
 )]
 pub(crate) async fn remove_user(call: Call<'_>) -> Answer {
-    let body = body::read(call.exchange).await?;
+    let body = body::read(call.exchange, &[JSON]).await?;
     let user_id = read(call.query(), &body)?;
     let removed_at = call.api().remove_user.execute(&call.request, user_id).await?;
     success(StatusCode::OK, Some(MESSAGE), &RemovedUserBody { user_id, status: Status::Inactive, removed_at })

@@ -14,6 +14,7 @@ use crate::{
     error::{Code, Failure},
     fields::{both, object, text},
     json,
+    media_type::{JSON, MERGE_PATCH},
     openapi::{examples, responses::Documented, schemas},
 };
 
@@ -31,13 +32,13 @@ const MESSAGE: &str = "User updated successfully.";
     tag = "Users",
     request_body(
         content = UserPatchBody,
-        description = "The user, and at least one field to change.",
+        description = "The user, and at least one field to change. `application/merge-patch+json` is accepted, too.",
         example = json!(examples::patch())
     ),
     responses(Responses)
 )]
 pub(crate) async fn update_user(call: Call<'_>) -> Answer {
-    let body = body::read(call.exchange).await?;
+    let body = body::read(call.exchange, &[JSON, MERGE_PATCH]).await?;
     let ((), (user_id, patch)) = both(call.query().finish(Some(())), read(&body))?;
     let user = call.api().update_user.execute(&call.request, user_id, &patch).await?;
     success(StatusCode::OK, Some(MESSAGE), &UserBody::from(&user))

@@ -41,7 +41,7 @@ impl Refusing {
             (Failure::new(Code::InternalError), "500 Internal Server Error")
         } else {
             let details = vec![Detail::new("request", RULE)];
-            (Failure { message: MESSAGE, ..Failure::validation(details) }, "400 Bad Request")
+            (Failure { message: MESSAGE.into(), ..Failure::validation(details) }, "400 Bad Request")
         };
         let request_id = shared.api.ids.request_id();
         let json = refusal_json(&failure, &request_id);

@@ -1,107 +1,186 @@
 //! Strict JSON: RFC 8259 in UTF-8 without duplicate keys, and without numbers that would not survive the reading.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 use signet_domain::{Invalid, Metadata};
 
 use crate::{
     error::{Code, Detail, Failure},
-    fields::Fields,
+    fields::{Fields, shown},
 };
 
 /// The members of the object that a request body must be.
 pub(crate) fn members(body: &[u8]) -> Result<Fields<'static, Value>, Failure> {
-    let text = std::str::from_utf8(body).map_err(|_error| malformed())?;
-    let whole: &RawValue = read(text)?;
-    if !whole.get().starts_with('{') {
-        return Err(Failure::validation(vec![Detail::new("body", "must be a JSON object")]));
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let place = format!("byte {} is not UTF-8", error.valid_up_to() + 1);
+        malformed(&place)
+    })?;
+    if text.trim_ascii().is_empty() {
+        return Err(Failure::saying(Code::MalformedJson, "The request body is empty. Send a JSON object."));
     }
-    let Object(members) = read(whole.get())?;
+    read_members(text).map_err(|refused| match refused {
+        Refused::Malformed { reason, offset } => malformed(&format!("{reason} ({})", place(text, offset))),
+        Refused::Invalid(rule) => Failure::validation(vec![Detail::new("body", rule.to_string())]),
+    })
+}
+
+/// Excel and Windows PowerShell write one in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn malformed(reason: &str) -> Failure {
+    Failure::saying(Code::MalformedJson, format!("The request body is not valid JSON: {reason}."))
+}
+
+/// Line and column of a byte, both counted from 1, the column in characters.
+fn place(text: &str, offset: usize) -> String {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    format!("line {}, column {}", before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+enum Refused {
+    /// It is no JSON, for a reason, from a byte of the body on.
+    Malformed {
+        reason: Cow<'static, str>,
+        offset: usize,
+    },
+    Invalid(Invalid),
+}
+
+fn read_members(body: &str) -> Result<Fields<'static, Value>, Refused> {
+    let whole: &RawValue = read(body, body)?;
+    if !whole.get().starts_with('{') {
+        return Err(Refused::Invalid(Invalid::new("must be a JSON object")));
+    }
     let mut values = BTreeMap::new();
-    for (name, raw) in members {
-        let value = match value(raw.get(), Metadata::MAX_DEPTH) {
-            Ok(value) => Ok(value),
+    for (name, raw) in object(body, whole.get())? {
+        let value = match value(body, raw.get(), Metadata::MAX_DEPTH) {
             Err(Refused::Invalid(rule)) => Err(rule),
-            Err(Refused::Malformed) => return Err(malformed()),
+            malformed_or_valid => Ok(malformed_or_valid?),
         };
         values.insert(Cow::Owned(name), value);
     }
     Ok(Fields::new(values, "is not a field of this request"))
 }
 
-fn malformed() -> Failure {
-    Failure::new(Code::MalformedJson)
+/// Reads a part of the body.
+fn read<'a, T: Deserialize<'a>>(body: &str, part: &'a str) -> Result<T, Refused> {
+    serde_json::from_str(part).map_err(|error| {
+        if error.is_eof() {
+            return Refused::Malformed { reason: "it is cut short".into(), offset: offset(body, part) + part.len() };
+        }
+        let line_start = part.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+        let offset = offset(body, part) + line_start + error.column().saturating_sub(1);
+        let (before, after) = body.split_at(body.floor_char_boundary(offset));
+        let reason = if after.starts_with(['}', ']']) && before.trim_ascii_end().ends_with(',') {
+            "a comma with nothing after it"
+        } else {
+            reason(&error)
+        };
+        Refused::Malformed { reason: reason.into(), offset }
+    })
 }
 
-enum Refused {
-    Malformed,
-    Invalid(Invalid),
+/// Where a part of the body starts in it.
+fn offset(body: &str, part: &str) -> usize {
+    part.as_ptr().addr() - body.as_ptr().addr()
 }
 
-impl From<Failure> for Refused {
-    fn from(_malformed: Failure) -> Self {
-        Self::Malformed
-    }
-}
-
-/// The messages of the library name offsets and types of its own, so none of them gets out.
-fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
-    serde_json::from_str(text).map_err(|_error| malformed())
+/// Our words for what the library found. Its own name types and offsets, and may change: none of them gets out, and one
+/// that is not known here is a syntax error.
+fn reason(error: &serde_json::Error) -> &'static str {
+    const WORDS: [(&str, &str); 13] = [
+        ("expected `:`", "a colon is missing after a name"),
+        ("expected `,` or `]`", "a comma or a closing bracket is missing"),
+        ("expected `,` or `}`", "a comma or a closing brace is missing"),
+        ("expected ident", "a word other than true, false and null"),
+        ("expected value", "a value is missing"),
+        ("key must be a string", "a name in double quotes is missing"),
+        ("trailing characters", "something follows after the end"),
+        ("invalid escape", "an unknown escape in a string"),
+        ("invalid number", "a malformed number"),
+        ("control character", "a control character in a string"),
+        ("lone leading surrogate", "a lone surrogate in a string"),
+        ("unexpected end of hex escape", "a lone surrogate in a string"),
+        ("invalid unicode code point", "a lone surrogate in a string"),
+    ];
+    let text = error.to_string();
+    WORDS.iter().find(|(theirs, _)| text.starts_with(theirs)).map_or("a syntax error", |(_, ours)| ours)
 }
 
 /// Reads one value. Objects and arrays are opened one level at a time, so that no nesting can exhaust the stack, and
 /// numbers are seen as they were written.
-fn value(text: &str, levels: usize) -> Result<Value, Refused> {
+fn value(body: &str, text: &str, levels: usize) -> Result<Value, Refused> {
     match text.as_bytes().first() {
         Some(b'{' | b'[') if levels == 0 => Err(Refused::Invalid(Invalid::new("must be at most 8 levels deep"))),
         Some(b'{') => {
-            let Object(members) = read(text)?;
-            let inner = |(name, raw): (String, &RawValue)| Ok((name, value(raw.get(), levels - 1)?));
-            members.into_iter().map(inner).collect::<Result<Map<_, _>, Refused>>().map(Value::Object)
+            let inner = |(name, raw): (String, &RawValue)| Ok((name, value(body, raw.get(), levels - 1)?));
+            let members = object(body, text)?.into_iter().map(inner);
+            members.collect::<Result<Map<_, _>, Refused>>().map(Value::Object)
         }
         Some(b'[') => {
-            let items: Vec<&RawValue> = read(text)?;
-            let inner = |raw: &RawValue| value(raw.get(), levels - 1);
+            let items: Vec<&RawValue> = read(body, text)?;
+            let inner = |raw: &RawValue| value(body, raw.get(), levels - 1);
             items.into_iter().map(inner).collect::<Result<_, _>>().map(Value::Array)
         }
         Some(b'-' | b'0'..=b'9') => number(text).map(Value::Number).ok_or_else(|| {
             Refused::Invalid(Invalid::new("must hold no number beyond 64-bit integers and double precision"))
         }),
-        _ => Ok(read(text)?),
+        _ => read(body, text),
     }
 }
 
-/// An object, one level deep, in which no name stands twice.
-struct Object<'a>(BTreeMap<String, &'a RawValue>);
+/// Reads an object, one level deep, in which no name stands twice.
+fn object<'a>(body: &str, text: &'a str) -> Result<BTreeMap<String, &'a RawValue>, Refused> {
+    let Members(members) = read(body, text)?;
+    let mut object = BTreeMap::new();
+    for (raw_name, raw) in members {
+        let name: String = read(body, raw_name.get())?;
+        match object.entry(name) {
+            Entry::Vacant(entry) => _ = entry.insert(raw),
+            Entry::Occupied(entry) => {
+                let reason = format!("the name \"{}\" is given twice", shown(entry.key().into()));
+                return Err(Refused::Malformed { reason: reason.into(), offset: offset(body, raw_name.get()) });
+            }
+        }
+    }
+    Ok(object)
+}
 
-impl<'de> Deserialize<'de> for Object<'de> {
+/// The members of an object as they stand in the text.
+struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+        struct InOrder;
 
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((name, raw)) = map.next_entry()? {
-                    if members.insert(name, raw).is_some() {
-                        return Err(A::Error::custom("a name stands twice"));
-                    }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
-                Ok(Object(members))
+                Ok(Members(members))
             }
         }
 
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(InOrder)
     }
 }
 
@@ -144,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        let bodies: [&[u8]; 19] = [
+        let bodies: [&[u8]; 18] = [
             b"",
             b" ",
             b"{",
@@ -157,7 +236,6 @@ mod tests {
             b"{\"m\":+1}",
             b"{\"m\":NaN}",
             b"{\"m\":\"\xff\"}",
-            b"\xef\xbb\xbf{}",
             b"{\"m\":\"\n\"}",
             br#"{"m":"\ud800"}"#,
             br#"{"\ud800":1}"#,
@@ -168,6 +246,69 @@ mod tests {
         for body in bodies {
             assert_eq!(refusal(body), Some(Code::MalformedJson), "{}", String::from_utf8_lossy(body));
         }
+    }
+
+    fn message(body: &[u8]) -> String {
+        members(body).err().map(|failure| failure.message.into_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_malformed_body_is_refused_with_its_reason_and_its_place() {
+        let mut wrong = Vec::new();
+        for (body, reason) in [
+            (&b"{\"m\": \xff}"[..], "byte 7 is not UTF-8"),
+            (b"\xff\xfe{\0}\0", "byte 1 is not UTF-8"),
+            (b"{\"m\":", "it is cut short (line 1, column 6)"),
+            (b"{\n  \"m\": [1,\n", "it is cut short (line 3, column 1)"),
+            (b"{\"m\": \"abc", "it is cut short (line 1, column 11)"),
+            (b"nonsense", "a word other than true, false and null (line 1, column 2)"),
+            (b"name=John", "a word other than true, false and null (line 1, column 2)"),
+            (b"{'m':1}", "a name in double quotes is missing (line 1, column 2)"),
+            (b"{m:1}", "a name in double quotes is missing (line 1, column 2)"),
+            (b"{\"m\" 1}", "a colon is missing after a name (line 1, column 6)"),
+            (b"{\"m\":}", "a value is missing (line 1, column 6)"),
+            (b"{\"m\":1 \"n\":2}", "a comma or a closing brace is missing (line 1, column 8)"),
+            (b"{\"m\":[1 2]}", "a comma or a closing bracket is missing (line 1, column 9)"),
+            (b"{\r\n  \"m\": 1,\r\n}", "a comma with nothing after it (line 3, column 1)"),
+            (b"{\"m\":[1,]}", "a comma with nothing after it (line 1, column 9)"),
+            (b"{} {}", "something follows after the end (line 1, column 4)"),
+            (b"{\"m\":01}", "a malformed number (line 1, column 7)"),
+            (b"{\"m\":+1}", "a value is missing (line 1, column 6)"),
+            (b"{\"m\":NaN}", "a value is missing (line 1, column 6)"),
+            (b"{\"m\":\"\\x\"}", "an unknown escape in a string (line 1, column 8)"),
+            (b"{\"m\":\"a\nb\"}", "a control character in a string (line 1, column 7)"),
+            (br#"{"n":{"m":"x\ud800"}}"#, "a lone surrogate in a string (line 1, column 19)"),
+            (br#"{"m":"\ud800\u0041"}"#, "a lone surrogate in a string (line 1, column 18)"),
+            (br#"{"\udc00":1}"#, "a lone surrogate in a string (line 1, column 8)"),
+            (br#"{"m":1,"m":1}"#, "the name \"m\" is given twice (line 1, column 8)"),
+            (br#"{"m":1,"\u006d":1}"#, "the name \"m\" is given twice (line 1, column 8)"),
+            (
+                "{\n\t\"é\": 1,\n\t\"ß\": {\"ü\": \"日本\", \"ü\": 2}\n}".as_bytes(),
+                "the name \"ü\" is given twice (line 3, column 19)",
+            ),
+        ] {
+            let (said, expected) = (message(body), format!("The request body is not valid JSON: {reason}."));
+            if said != expected {
+                wrong.push((said, expected));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        for body in [&b""[..], b" \r\n\t", BYTE_ORDER_MARK] {
+            assert_eq!(message(body), "The request body is empty. Send a JSON object.");
+        }
+    }
+
+    #[test]
+    fn a_long_duplicate_name_is_not_repeated() {
+        let key = format!("signet_live_0123456789abcdef_{}", "A".repeat(38));
+        let message = message(format!("{{\"{key}\":1,\"{key}\":2}}").as_bytes());
+        assert!(message.contains("\"signet_live_0123456789ab…\" is given twice"), "{message}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        assert_eq!(refusal(b"\xef\xbb\xbf{\"m\":1}"), None);
+        assert_eq!(refusal(b"\xef\xbb\xbf\xef\xbb\xbf{}"), Some(Code::MalformedJson), "only one");
     }
 
     #[test]

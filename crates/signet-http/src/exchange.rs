@@ -1,6 +1,7 @@
 use std::{
     cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
+    net::IpAddr,
     sync::Arc,
     time::Instant,
 };
@@ -13,7 +14,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use signet_application::{Caller, Request};
-use signet_domain::RequestId;
+use signet_domain::{ApiKeyId, ApiKeyToken, RequestId};
 
 use crate::{Shared, auth, client_ip::client_ip, error::Failure};
 
@@ -28,6 +29,8 @@ pub(crate) struct Exchange {
     pub(crate) request_id: RequestId,
     /// Who asks, once that is known.
     pub(crate) caller: OnceCell<Arc<Caller>>,
+    /// The key that was sent and refused, where it is a well-formed one. For the log: nobody has proven to hold it.
+    pub(crate) refused_key: OnceCell<ApiKeyId>,
 }
 
 impl Exchange {
@@ -41,6 +44,7 @@ impl Exchange {
             read_to_end: Cell::new(false),
             request_id,
             caller: OnceCell::new(),
+            refused_key: OnceCell::new(),
         }
     }
 
@@ -61,12 +65,20 @@ impl Exchange {
     /// Finds out who asks, and whether they may ask now. Nothing else of the request is looked at before.
     pub(crate) async fn authenticate(&self) -> Result<Request, Failure> {
         let token = auth::bearer(self.http.headers())?;
-        let caller = self.shared.api.verify_api_key.execute(token).await?;
+        let caller = self.shared.api.verify_api_key.execute(token).await.inspect_err(|_refused| {
+            if let Ok(token) = ApiKeyToken::parse(token) {
+                self.refused_key.get_or_init(|| token.id);
+            }
+        })?;
         let caller = Arc::clone(self.caller.get_or_init(|| caller));
         self.shared.admit(caller.partner_id)?;
+        Ok(Request { caller, request_id: self.request_id.clone(), ip_address: self.client_address() })
+    }
+
+    /// Where the request came from, seen through the trusted proxies.
+    pub(crate) fn client_address(&self) -> Option<IpAddr> {
         let peer = self.http.peer_addr().map(|peer| peer.ip());
-        let ip_address = client_ip(peer, self.http.headers(), &self.shared.options.trusted_proxies);
-        Ok(Request { caller, request_id: self.request_id.clone(), ip_address })
+        client_ip(peer, self.http.headers(), &self.shared.options.trusted_proxies)
     }
 }
 

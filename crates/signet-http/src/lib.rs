@@ -17,6 +17,7 @@ mod fields;
 pub mod fuzzing;
 mod gzip;
 mod json;
+mod log_sampler;
 mod media_type;
 mod metrics;
 mod observe;

@@ -12,7 +12,7 @@ use actix_web::{
     web::Payload,
 };
 use futures_util::FutureExt;
-use signet_domain::RequestId;
+use signet_domain::{ApiKeyId, RequestId};
 
 use crate::{
     Shared,
@@ -30,6 +30,11 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// What nginx calls a request whose client went away before the answer; it shows in logs and metrics only.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Kinds of log lines that have no error code.
+const NOT_HTTP: &str = "not_http";
+const CLIENT_CLOSED: &str = "client_closed_request";
+const NOT_SERVED: &str = "could_not_serve";
 
 /// Answers a request by `handle`, in time and in an envelope, come what may.
 pub(crate) async fn observe<H>(
@@ -51,8 +56,10 @@ where
         Ok(Err(_elapsed)) => Err(Failure::unavailable(&"the request took too long")),
         Err(_panic) => Err(Failure::internal(&"the handler panicked")),
     };
+    let mut code = None;
     let mut response = answer.unwrap_or_else(|failure| {
         report(&failure, &exchange, route);
+        code = Some(failure.code);
         refusal(&failure, &exchange.request_id)
     });
     let headers = response.headers_mut();
@@ -66,7 +73,7 @@ where
     if exchange.shared.drain.is_draining() || wants_upgrade {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    observation.end(response.status());
+    observation.end(response.status(), code);
     match exchange.into_unread() {
         Some(request) => response.map_body(|_, answer| BoxBody::new(Unread::new(answer, request))),
         None => response,
@@ -74,21 +81,24 @@ where
 }
 
 /// Counts and logs what was refused because it is no request: no route and no caller are known.
-pub(crate) fn no_request(shared: &Shared, request_id: &RequestId, status: StatusCode) {
-    let (method, route, status) = (NO_METHOD, NO_ROUTE, status.as_u16());
+pub(crate) fn no_request(shared: &Shared, request_id: &RequestId, code: Code) {
+    let (method, route, status) = (NO_METHOD, NO_ROUTE, code.status().as_u16());
     shared.metrics.begin();
     shared.metrics.end(route, method, status, Duration::ZERO);
-    tracing::info!(request_id = request_id.as_str(), method, route, status, latency_us = 0, "request");
+    if shared.log_sampler.admits(NOT_HTTP) {
+        let (request_id, code) = (request_id.as_str(), code.as_str());
+        tracing::info!(request_id, method, route, status, code, latency_us = 0, "request");
+    }
 }
 
 /// Tells whoever runs the service why it failed; a client that did something wrong is no news.
 fn report(failure: &Failure, exchange: &Exchange, route: &'static str) {
     let Some(cause) = &failure.cause else { return };
     let request_id = exchange.request_id.as_str();
-    if failure.code == Code::ServiceUnavailable {
-        tracing::warn!(request_id, route, cause, "could not serve a request");
-    } else {
+    if failure.code != Code::ServiceUnavailable {
         tracing::error!(request_id, route, cause, "failed to serve a request");
+    } else if exchange.shared.log_sampler.admits(NOT_SERVED) {
+        tracing::warn!(request_id, route, cause, "could not serve a request");
     }
 }
 
@@ -97,16 +107,28 @@ struct Observation<'a> {
     exchange: &'a Exchange,
     route: &'static str,
     status: u16,
+    code: Option<Code>,
 }
 
 impl<'a> Observation<'a> {
     fn begin(exchange: &'a Exchange, route: &'static str) -> Self {
         exchange.shared.metrics.begin();
-        Self { exchange, route, status: CLIENT_CLOSED_REQUEST }
+        Self { exchange, route, status: CLIENT_CLOSED_REQUEST, code: None }
     }
 
-    fn end(mut self, status: StatusCode) {
-        self.status = status.as_u16();
+    fn end(mut self, status: StatusCode, code: Option<Code>) {
+        (self.status, self.code) = (status.as_u16(), code);
+    }
+
+    /// The kind of line that is written for some requests only: what a stranger can cause, and what is shed.
+    fn sampled_as(&self) -> Option<&'static str> {
+        let is_known = self.exchange.caller.get().is_some();
+        match self.code {
+            Some(code @ (Code::RateLimited | Code::ServiceUnavailable)) => Some(code.as_str()),
+            Some(code) if !is_known => Some(code.as_str()),
+            None if !is_known && self.status == CLIENT_CLOSED_REQUEST => Some(CLIENT_CLOSED),
+            _ => None,
+        }
     }
 }
 
@@ -115,15 +137,21 @@ impl Drop for Observation<'_> {
         let latency = self.exchange.begun.elapsed();
         let method = method_label(self.exchange.http.method());
         self.exchange.shared.metrics.end(self.route, method, self.status, latency);
+        if self.sampled_as().is_some_and(|kind| !self.exchange.shared.log_sampler.admits(kind)) {
+            return;
+        }
+        let client_address = self.exchange.shared.options.log_client_address.then(|| self.exchange.client_address());
         let caller = self.exchange.caller.get();
         tracing::info!(
             request_id = self.exchange.request_id.as_str(),
             method,
             route = self.route,
             status = self.status,
+            code = self.code.map(Code::as_str),
             latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
             partner_id = caller.map(|caller| tracing::field::display(caller.partner_id)),
-            key_id = caller.map(|caller| caller.key_id.as_str()),
+            key_id = caller.map(|caller| &caller.key_id).or(self.exchange.refused_key.get()).map(ApiKeyId::as_str),
+            client_address = client_address.flatten().map(tracing::field::display),
             "request",
         );
     }

@@ -14,6 +14,8 @@ pub struct Options {
     /// How long a client may take to send the body of its request. Shorter than `deadline`, so that the client that is
     /// too slow, and not the service, gets the blame.
     pub body_deadline: Duration,
+    /// Whether the log line of a request shows the client's address, which is personal data.
+    pub log_client_address: bool,
 }
 
 /// A token bucket for each partner.
@@ -26,13 +28,14 @@ pub struct RateLimit {
 }
 
 impl Default for Options {
-    /// No proxies, no rate limit, 10 s for a request, 9 s of them for its body.
+    /// No proxies, no rate limit, 10 s for a request, 9 s of them for its body, no addresses in the log.
     fn default() -> Self {
         Self {
             trusted_proxies: Vec::new(),
             rate_limit: None,
             deadline: Duration::from_secs(10),
             body_deadline: Duration::from_secs(9),
+            log_client_address: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use signet_application::{
 };
 use signet_domain::{PartnerId, ports::IdGenerator};
 
-use crate::{Metrics, Options, RateLimit, error::Failure, serve::Drain};
+use crate::{Metrics, Options, RateLimit, error::Failure, log_sampler::LogSampler, serve::Drain};
 
 /// The use cases that the routes call.
 #[expect(missing_docs, reason = "each is the use case of the same name")]
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Whether the server stops.
     pub(crate) drain: Arc<Drain>,
+    /// Limits the log lines that strangers cause.
+    pub(crate) log_sampler: LogSampler,
     rate_limiter: Option<DefaultKeyedRateLimiter<PartnerId>>,
 }
 
@@ -40,7 +42,7 @@ impl Shared {
             // Keyed by partners that hold a valid key, so there are never more buckets than partners.
             RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
         });
-        Self { api, options, metrics, drain, rate_limiter }
+        Self { api, options, metrics, drain, log_sampler: LogSampler::default(), rate_limiter }
     }
 
     /// Counts a request of the partner, or says when it may come again.

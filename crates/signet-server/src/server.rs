@@ -187,6 +187,7 @@ fn options(args: &ServeArgs) -> Options {
     Options {
         trusted_proxies: args.trusted_proxy.clone(),
         rate_limit: args.rate_limit.map(|limit| RateLimit { per_second: limit.per_second, burst: limit.burst }),
+        log_client_address: args.log_client_address,
         ..Options::default()
     }
 }

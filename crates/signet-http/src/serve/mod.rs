@@ -42,7 +42,7 @@ use self::{
     door::Door,
     drain::LINGER,
 };
-use crate::{Api, Metrics, Options, Shared, app};
+use crate::{Api, Metrics, Options, Shared, app, log_sampler};
 
 /// How long the threads of a server may take to hear of what one of them was told, and a client to complete a connection
 /// that it has begun.
@@ -120,6 +120,7 @@ pub fn serve(
     let door = Arc::new(Door::of(&listener)?);
     let shared = Arc::new(Shared::new(api, options, metrics, Arc::clone(&drain)));
     let connections = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(log_sampler::report_every_second(Arc::downgrade(&shared)));
 
     let server = Server::build()
         .workers(limits.workers.max(1))

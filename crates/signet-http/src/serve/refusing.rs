@@ -52,7 +52,7 @@ impl Refusing {
             json.len(),
             date.unwrap_or_default()
         );
-        observe::no_request(shared, &request_id, failure.code.status());
+        observe::no_request(shared, &request_id, failure.code);
         let text = [head.into_bytes(), json].concat();
         Self { text, written: 0, is_shut: false, thrown_away: 0, deadline: Instant::now() + LINGER }
     }

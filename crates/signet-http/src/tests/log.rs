@@ -7,6 +7,7 @@ use std::{
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 use signet_conformance::InMemoryStore;
+use signet_domain::ApiKeyToken;
 use tracing_subscriber::{
     Layer,
     filter::dynamic_filter_fn,
@@ -17,9 +18,9 @@ use tracing_subscriber::{
 
 use super::{
     faults::Fault,
-    support::{World, request},
+    support::{World, bearer, request},
 };
-use crate::Options;
+use crate::{Options, log_sampler::LINES_PER_PERIOD};
 
 thread_local! {
     /// Where the events of this thread go, hence of the one test that runs on it.
@@ -148,4 +149,68 @@ async fn a_request_that_its_client_gives_up_is_counted_too() {
     assert!(futures_util::FutureExt::now_or_never(&mut call).is_none());
     drop(call);
     assert_eq!(log.requests()[0]["status"], 499);
+}
+
+#[actix_web::test]
+async fn refused_request_is_logged_with_its_code_and_a_well_formed_key_id() {
+    let log = Log::start();
+    let world = World::new().await;
+    let unknown = "signet_test_0123456789abcdef_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123451lBh5l";
+    let wrong_checksum = "signet_test_0123456789abcdef_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123451lBh5m";
+    for key in [unknown, wrong_checksum, "signet_live_canary"] {
+        world.send(request("GET", "/partner/v1/all-users").insert_header(bearer(key))).await;
+    }
+    world.send(request("GET", "/partner/v1/all-users")).await;
+    world.call("GET", "/get-user?userId=1", Value::Null).await;
+
+    let lines = log.requests();
+    let seen: Vec<_> = lines.iter().map(|line| (line["code"].as_str(), line["key_id"].as_str())).collect();
+    let own_key = ApiKeyToken::parse(&world.key).expect("valid").id;
+    assert_eq!(
+        seen,
+        [
+            (Some("invalid_api_key"), Some("0123456789abcdef")),
+            (Some("malformed_credentials"), None),
+            (Some("malformed_credentials"), None),
+            (Some("missing_credentials"), None),
+            (Some("validation_failed"), Some(own_key.as_str())),
+        ]
+    );
+    let text = log.text();
+    assert!(!text.contains("ABCDEFGH") && !text.contains("canary"), "{text}");
+}
+
+#[actix_web::test]
+async fn client_address_is_logged_by_option_only() {
+    let address = "192.0.2.7:50000".parse().expect("an address");
+    for (log_client_address, expected) in [(false, Value::Null), (true, json!("192.0.2.7"))] {
+        let log = Log::start();
+        let world = World::with(Options { log_client_address, ..Options::default() }).await;
+        world.send(request("GET", "/partner/v1/all-users").peer_addr(address)).await;
+        assert_eq!(log.requests()[0]["client_address"], expected);
+    }
+}
+
+#[actix_web::test]
+async fn flood_of_refusals_leaves_a_few_lines_and_a_count() {
+    let log = Log::start();
+    let world = World::new().await;
+    for _ in 0..LINES_PER_PERIOD + 5 {
+        world.send(request("GET", "/partner/v1/all-users")).await;
+        world.call("GET", "/get-user?userId=1", Value::Null).await;
+        world.call("GET", "/all-users", Value::Null).await;
+    }
+    let count = |code: Value| log.requests().iter().filter(|line| line["code"] == code).count();
+    let limit = usize::try_from(LINES_PER_PERIOD).expect("few");
+    assert_eq!(count(json!("missing_credentials")), limit);
+    assert_eq!(count(json!("validation_failed")), limit + 5, "a partner's own mistakes all have their line");
+    assert_eq!(count(Value::Null), limit + 5, "answered requests all have their line");
+
+    world.shared.log_sampler.report();
+    let text = log.text();
+    let reports: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let report = &reports.last().expect("a line")["fields"];
+    assert_eq!((&report["kind"], &report["suppressed"]), (&json!("missing_credentials"), &json!(5)));
+    world.send(request("GET", "/partner/v1/all-users")).await;
+    assert_eq!(count(json!("missing_credentials")), limit + 1, "the next period starts with lines again");
 }

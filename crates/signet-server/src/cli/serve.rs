@@ -96,6 +96,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "SIGNET_LOG", hide_env_values = true, help_heading = "Log")]
     #[arg(value_name = "FILTER", default_value = "info,actix_server=warn,actix_http=off", value_parser = values::filter)]
     pub(crate) log: EnvFilter,
+
+    /// Show the client's address in the line of each request; it is personal data
+    #[arg(long, env = "SIGNET_LOG_CLIENT_ADDRESS", hide_env_values = true, help_heading = "Log")]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(crate) log_client_address: bool,
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,9 @@ on_both! {
             (&["--trusted-proxy", "127.0.0.1"], ", 203.0.113.7", "203.0.113.7"),
             (&["--trusted-proxy", "127.0.0.0/8,10.0.0.0/8"], ", 2001:db8::7 , 10.0.0.1", "2001:db8::7"),
             (&["--trusted-proxy", "127.0.0.1"], "\r\nx-forwarded-for: 203.0.113.7", "203.0.113.7"),
-            (&["--trusted-proxy", "127.0.0.1"], ", 203.0.113.7:4711", "127.0.0.1"),
+            (&["--trusted-proxy", "127.0.0.1"], ", 203.0.113.7:4711", "203.0.113.7"),
+            (&["--trusted-proxy", "127.0.0.1"], ", [2001:db8::7]:443", "2001:db8::7"),
+            (&["--trusted-proxy", "127.0.0.1"], ", unknown", "127.0.0.1"),
         ].into_iter().enumerate() {
             let server = place.serve(arguments);
             let outsider = Outsider::new(&server);
@@ -36,4 +38,25 @@ on_both! {
             }
         }
     }
+}
+
+#[test]
+fn a_proxy_that_sends_no_address_is_logged_once_and_not_repeated() {
+    let place = Place::sqlite();
+    let mut server = place.serve(&["--trusted-proxy", "127.0.0.1", "--log", "trace"]);
+    let key = place.partner().key;
+    let outsider = Outsider::new(&server);
+    for _ in 0..3 {
+        let headers = format!("Authorization: Bearer {key}\r\nX-Forwarded-For: 203.0.113.7, canary.example\r\n");
+        assert_eq!(outsider.ask("GET /partner/v1/all-users", &headers, "").status, 200);
+    }
+    assert!(server.stop().success());
+    let lines = server.log.all();
+    assert!(lines.iter().all(|line| !line.contains("canary") && !line.contains("203.0.113.7")), "{lines:#?}");
+    let warnings: Vec<_> = lines.iter().filter(|line| line.contains("X-Forwarded-For")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(
+        warnings[0].contains("\"proxy\":\"127.0.0.1\"") && warnings[0].contains("not an IP address"),
+        "{warnings:#?}"
+    );
 }

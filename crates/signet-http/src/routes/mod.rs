@@ -15,7 +15,7 @@ use actix_web::{
     App, Error, HttpRequest, Resource,
     body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    http::Method,
+    http::{Method, header::HeaderMap},
     web::{self, Payload},
 };
 use signet_application::Request;
@@ -29,7 +29,7 @@ pub(crate) use self::{
 use crate::{
     Api, Shared,
     envelope::Answer,
-    error::{Code, Failure},
+    error::{Code, Detail, Failure},
     exchange::Exchange,
     fields::Fields,
     observe::observe,
@@ -118,6 +118,7 @@ where
     web::resource(path).to(move |http: HttpRequest, payload: Payload| {
         let (shared, method, handle) = (Arc::clone(&shared), method.clone(), handle.clone());
         observe(shared, path, http, payload, async move |exchange: &Exchange| {
+            reject_method_override(exchange.http.headers(), &method)?;
             let asked = exchange.http.method();
             if *asked == method || (*asked == Method::HEAD && method == Method::GET) {
                 handle(exchange).await
@@ -131,4 +132,15 @@ where
             }
         })
     })
+}
+
+/// Rejects the headers by which some clients ask for another method than that of the request line. The method that the
+/// request line names would be served otherwise, which is not what the client meant.
+fn reject_method_override(headers: &HeaderMap, method: &Method) -> Result<(), Failure> {
+    let sent = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
+    let sent = sent.into_iter().filter(|name| headers.contains_key(*name));
+    let details: Vec<_> = sent
+        .map(|name| Detail::new(name, format!("is not supported: send the request as {method} without it")))
+        .collect();
+    if details.is_empty() { Ok(()) } else { Err(Failure::validation(details)) }
 }

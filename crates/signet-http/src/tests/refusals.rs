@@ -377,6 +377,31 @@ async fn a_method_that_a_route_does_not_have_is_refused_with_those_it_has() {
 }
 
 #[actix_web::test]
+async fn a_method_override_is_refused_with_the_method_to_use() {
+    let world = World::new().await;
+    for (sent, path, method) in [
+        ("POST", "/partner/v1/update-user", "PATCH"),
+        ("POST", "/partner/v1/remove-user", "DELETE"),
+        ("POST", "/partner/v1/register-user", "POST"),
+        ("GET", "/partner/v1/all-users", "GET"),
+        ("POST", "/docs", "GET"),
+    ] {
+        for name in ["X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE"] {
+            let request = request(sent, path).insert_header(bearer(&world.key)).insert_header((name, "DELETE"));
+            let reply = world.send(request).await;
+            assert_eq!((reply.status.as_u16(), reply.code()), (400, "validation_failed"), "{sent} {path}");
+            let detail = &reply.json["error"]["details"][0];
+            assert!(detail["field"].as_str().is_some_and(|field| field.eq_ignore_ascii_case(name)), "{detail}");
+            assert!(detail["message"].as_str().is_some_and(|rule| rule.contains(&format!("as {method} "))), "{detail}");
+        }
+    }
+    let both = request("POST", "/partner/v1/update-user")
+        .insert_header(("x-http-method", ""))
+        .insert_header(("x-method-override", "PATCH"));
+    assert_eq!(world.send(both).await.blamed(), ["X-HTTP-Method", "X-Method-Override"]);
+}
+
+#[actix_web::test]
 async fn a_request_id_of_the_client_is_kept_if_it_is_sane() {
     let world = World::new().await;
     let longest = "x".repeat(128);

@@ -58,10 +58,13 @@ async fn collect(exchange: &Exchange) -> Result<Bytes, Failure> {
     Ok(body.freeze())
 }
 
-/// A body that is all there.
-pub(crate) fn whole(bytes: impl Into<Bytes>) -> BoxBody {
-    let bytes = bytes.into();
-    if bytes.len() <= PIECE { bytes.boxed() } else { Pieces { total: bytes.len(), rest: bytes }.boxed() }
+/// The body of an answer, which the server copies piece by piece.
+pub(crate) fn in_pieces(answer: BoxBody) -> BoxBody {
+    match answer.try_into_bytes() {
+        Ok(bytes) if bytes.len() > PIECE => Pieces { total: bytes.len(), rest: bytes }.boxed(),
+        Ok(bytes) => bytes.boxed(),
+        Err(other) => other,
+    }
 }
 
 /// How much of an answer the server copies for a client at a time.

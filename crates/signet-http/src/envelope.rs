@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpResponse,
+    body::MessageBody,
     http::{
         StatusCode,
         header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
@@ -10,10 +11,7 @@ use actix_web::{
 use serde::Serialize;
 use signet_domain::{RequestId, UserId};
 
-use crate::{
-    body,
-    error::{Detail, Failure},
-};
+use crate::error::{Detail, Failure};
 
 /// What a route answers.
 pub(crate) type Answer = Result<HttpResponse, Failure>;
@@ -83,7 +81,7 @@ pub(crate) fn refusal_json(failure: &Failure, request_id: &RequestId) -> Vec<u8>
 }
 
 fn response(status: StatusCode, json: Vec<u8>) -> HttpResponse {
-    let mut response = HttpResponse::with_body(status, body::whole(json));
+    let mut response = HttpResponse::with_body(status, json.boxed());
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }

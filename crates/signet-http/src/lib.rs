@@ -9,6 +9,7 @@
 mod auth;
 mod body;
 mod client_ip;
+mod compression;
 mod envelope;
 mod error;
 mod exchange;

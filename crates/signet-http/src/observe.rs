@@ -16,7 +16,8 @@ use signet_domain::{ApiKeyId, RequestId};
 
 use crate::{
     Shared,
-    body::Unread,
+    body::{Unread, in_pieces},
+    compression::compress,
     envelope::{Answer, refusal},
     error::{Code, Failure},
     exchange::Exchange,
@@ -62,6 +63,7 @@ where
         code = Some(failure.code);
         refusal(&failure, &exchange.request_id)
     });
+    response = compress(&exchange.http, response).await.map_body(|_, answer| in_pieces(answer));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);

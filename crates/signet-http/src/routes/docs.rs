@@ -7,15 +7,16 @@ use std::{
 
 use actix_web::{
     HttpResponse,
+    body::MessageBody,
     http::{
         StatusCode,
-        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY},
+        header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY},
     },
     web::Bytes,
 };
 
 use crate::{
-    body,
+    compression::{Accepted, GZIP, gzip},
     envelope::Answer,
     error::{Code, Failure},
     exchange::Exchange,
@@ -35,12 +36,23 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-static DOCUMENT_JSON: LazyLock<Bytes> = LazyLock::new(|| openapi::openapi_json().into());
-static DOCUMENT_YAML: LazyLock<Bytes> = LazyLock::new(|| openapi::openapi_yaml().into());
+/// A document that never changes, compressed once.
+struct Document {
+    content_type: HeaderValue,
+    plain: Bytes,
+    compressed: Bytes,
+}
+
+static OPENAPI_JSON: LazyLock<Document> = LazyLock::new(|| Document::new(JSON, openapi::openapi_json().into()));
+static OPENAPI_YAML: LazyLock<Document> = LazyLock::new(|| Document::new(YAML, openapi::openapi_yaml().into()));
+static INDEX: LazyLock<Document> = LazyLock::new(|| Document::of(HTML, include_bytes!("docs/index.html")));
+static SCRIPT_OF_INDEX: LazyLock<Document> = LazyLock::new(|| Document::of(SCRIPT, include_bytes!("docs/init.js")));
+static SWAGGER_UI_SCRIPT: LazyLock<Option<Document>> = LazyLock::new(|| vendored("swagger-ui-bundle.js", SCRIPT));
+static SWAGGER_UI_STYLE: LazyLock<Option<Document>> = LazyLock::new(|| vendored("swagger-ui.css", STYLE));
 
 /// `/docs`. Its links are relative, so that it also works behind a proxy that adds a prefix.
-pub(super) fn page() -> HttpResponse {
-    let mut response = content(HTML, Bytes::from_static(include_bytes!("docs/index.html")));
+pub(super) fn page(exchange: &Exchange) -> HttpResponse {
+    let mut response = INDEX.answer(exchange);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -51,34 +63,55 @@ pub(super) fn page() -> HttpResponse {
 /// `/docs/{asset}`: the files that the page names, and no others.
 pub(super) async fn asset(exchange: &Exchange) -> Answer {
     match exchange.http.match_info().query("asset") {
-        "init.js" => Ok(content(SCRIPT, Bytes::from_static(include_bytes!("docs/init.js")))),
-        name @ "swagger-ui-bundle.js" => vendored(name, SCRIPT),
-        name @ "swagger-ui.css" => vendored(name, STYLE),
+        "init.js" => Ok(SCRIPT_OF_INDEX.answer(exchange)),
+        "swagger-ui-bundle.js" => answer_vendored(&SWAGGER_UI_SCRIPT, exchange),
+        "swagger-ui.css" => answer_vendored(&SWAGGER_UI_STYLE, exchange),
         _ => Err(Failure::new(Code::RouteNotFound)),
     }
 }
 
-pub(super) fn openapi_json() -> HttpResponse {
-    content(JSON, DOCUMENT_JSON.clone())
+pub(super) fn openapi_json(exchange: &Exchange) -> HttpResponse {
+    OPENAPI_JSON.answer(exchange)
 }
 
-pub(super) fn openapi_yaml() -> HttpResponse {
-    content(YAML, DOCUMENT_YAML.clone())
+pub(super) fn openapi_yaml(exchange: &Exchange) -> HttpResponse {
+    OPENAPI_YAML.answer(exchange)
 }
 
-fn vendored(name: &str, content_type: HeaderValue) -> Answer {
+/// A file of Swagger UI.
+fn vendored(name: &str, content_type: HeaderValue) -> Option<Document> {
     // The configuration only matters for a file that is not served from here.
-    let file = utoipa_swagger_ui::serve(name, Arc::default()).map_err(|error| Failure::internal(&error))?;
-    let file = file.ok_or_else(|| Failure::internal(&"a file of Swagger UI is missing"))?;
+    let file = utoipa_swagger_ui::serve(name, Arc::default()).ok()??;
     let bytes = match file.bytes {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => Bytes::from(bytes),
     };
-    Ok(content(content_type, bytes))
+    Some(Document::new(content_type, bytes))
 }
 
-fn content(content_type: HeaderValue, bytes: Bytes) -> HttpResponse {
-    let mut response = HttpResponse::with_body(StatusCode::OK, body::whole(bytes));
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
+fn answer_vendored(file: &'static LazyLock<Option<Document>>, exchange: &Exchange) -> Answer {
+    let file = file.as_ref().ok_or_else(|| Failure::internal(&"a file of Swagger UI is missing"))?;
+    Ok(file.answer(exchange))
+}
+
+impl Document {
+    fn of(content_type: HeaderValue, bytes: &'static [u8]) -> Self {
+        Self::new(content_type, Bytes::from_static(bytes))
+    }
+
+    fn new(content_type: HeaderValue, plain: Bytes) -> Self {
+        let compressed = gzip(&plain);
+        Self { content_type, plain, compressed }
+    }
+
+    fn answer(&self, exchange: &Exchange) -> HttpResponse {
+        let is_compressed = Accepted::of(&exchange.http) != Accepted::Identity;
+        let bytes = if is_compressed { &self.compressed } else { &self.plain };
+        let mut response = HttpResponse::with_body(StatusCode::OK, bytes.clone().boxed());
+        response.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
+        if is_compressed {
+            response.headers_mut().insert(CONTENT_ENCODING, GZIP);
+        }
+        response
+    }
 }

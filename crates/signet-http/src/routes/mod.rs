@@ -69,10 +69,14 @@ pub(crate) fn app(
         .service(operation(shared, Method::PATCH, "/partner/v1/update-user", operations::update_user))
         .service(operation(shared, Method::DELETE, "/partner/v1/remove-user", operations::remove_user))
         .service(operation(shared, Method::GET, "/partner/v1/audit-trail", operations::list_audit_trail))
-        .service(resource(shared, Method::GET, "/docs", async |_: &Exchange| Ok(docs::page())))
+        .service(resource(shared, Method::GET, "/docs", async |exchange: &Exchange| Ok(docs::page(exchange))))
         .service(resource(shared, Method::GET, "/docs/{asset}", docs::asset))
-        .service(resource(shared, Method::GET, "/openapi.json", async |_: &Exchange| Ok(docs::openapi_json())))
-        .service(resource(shared, Method::GET, "/openapi.yaml", async |_: &Exchange| Ok(docs::openapi_yaml())))
+        .service(resource(shared, Method::GET, "/openapi.json", async |exchange: &Exchange| {
+            Ok(docs::openapi_json(exchange))
+        }))
+        .service(resource(shared, Method::GET, "/openapi.yaml", async |exchange: &Exchange| {
+            Ok(docs::openapi_yaml(exchange))
+        }))
         .default_service(web::to(move |http: HttpRequest, payload: Payload| {
             let shared = Arc::clone(&unrouted);
             let handle = async |_: &Exchange| -> Answer { Err(Failure::new(Code::RouteNotFound)) };

@@ -1,5 +1,6 @@
 //! The API as a client sees it, in process, over the in-memory store.
 
+mod compressing;
 mod corpora;
 mod documents;
 mod faults;

@@ -34,10 +34,11 @@ use crate::{
 const OTHER_FILES: u64 = 512;
 
 /// Serves until a signal asks to stop.
-pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: ServeArgs, warnings: &[String]) -> Result<(), Failure> {
     args.check()?;
     // Lives until the end, so that the last lines are written.
     let telemetry = telemetry::start(args.log_format, args.log.clone())?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     args.warn_of_what_is_allowed();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -143,7 +144,7 @@ fn load_tls(args: &ServeArgs, clock: &dyn Clock) -> Result<Option<TlsConfig>, Fa
         TlsArg::SelfSigned => {
             let directory = args.tls_dir.clone();
             let directory =
-                directory.unwrap_or_else(|| args.database.place.location.database_url.directory().join("signet-tls"));
+                directory.unwrap_or_else(|| args.database.place.location.url().directory().join("signet-tls"));
             tls::ensure_self_signed(&directory, clock.now()).map_err(failed)?
         }
     };

@@ -31,12 +31,13 @@ pub(super) struct BackupArgs {
 
 impl BackupArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let DatabaseUrl::Sqlite(url) = &self.database.database_url else {
+        let DatabaseUrl::Sqlite(url) = self.database.url() else {
             return Err(Failure::Usage(
                 "signet backup copies SQLite files alone; use pg_dump or a base backup, see Backup in docs/operations.md"
                     .to_owned(),
             ));
         };
+        self.database.check()?;
         let bytes = signet_sqlite::backup(url, &self.file).map_err(|error| Failure::Runtime(error.to_string()))?;
         let file = self.file.display();
         if self.json {

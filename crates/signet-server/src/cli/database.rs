@@ -1,8 +1,13 @@
-use std::time::Duration;
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 
-use super::{values, values::DatabaseUrl};
+use super::values::{self, DatabaseUrl, DatabaseUrlFile};
 use crate::{
     backend::{Backend, BackendOptions},
     error::Failure,
@@ -55,7 +60,45 @@ pub(crate) struct DatabaseLocation {
     /// Where the data is: sqlite:// and a path, or a PostgreSQL URI (several hosts, Unix sockets and sslmode work)
     #[arg(long, env = "SIGNET_DATABASE_URL", hide_env_values = true)]
     #[arg(value_name = "URL", default_value = "sqlite://signet.db")]
-    pub(crate) database_url: DatabaseUrl,
+    database_url: DatabaseUrl,
+
+    /// A file with the URL, which may hold a password, in place of --database-url
+    #[arg(long, env = "SIGNET_DATABASE_URL_FILE", hide_env_values = true)]
+    #[arg(value_name = "FILE", value_parser = values::database_url_file, conflicts_with = "database_url")]
+    database_url_file: Option<DatabaseUrlFile>,
+
+    /// Use a SQLite database, or a file of --database-url-file, that every user of this machine can read
+    #[arg(long, env = "SIGNET_ALLOW_READABLE_DATABASE", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    allow_readable_database: bool,
+}
+
+impl DatabaseLocation {
+    /// Where the data is.
+    pub(crate) fn url(&self) -> &DatabaseUrl {
+        self.database_url_file.as_ref().map_or(&self.database_url, |file| &file.url)
+    }
+
+    /// A file of the database, or of its URL, that users other than its owner and group can read.
+    pub(crate) fn readable_file(&self) -> Option<PathBuf> {
+        let url_file = self.database_url_file.as_ref().map(|file| file.path.clone());
+        url_file.into_iter().chain(self.url().files()).find(|path| is_readable_by_all(path))
+    }
+
+    /// Fails where every user of the machine can read the data or its password, and nobody allowed it.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match self.readable_file() {
+            Some(file) if !self.allow_readable_database => Err(Failure::Runtime(format!(
+                "every user of this machine can read {file}; chmod 600 {file}, or add --allow-readable-database",
+                file = file.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_readable_by_all(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o004 != 0)
 }
 
 impl DatabaseArgs {
@@ -69,16 +112,22 @@ impl DatabaseArgs {
         Ok(backend)
     }
 
-    /// For a command that asks one thing after the other.
-    pub(super) async fn open_small(&self) -> Result<Backend, Failure> {
+    /// For a command that asks one thing after the other, and makes a database where there is none.
+    pub(super) async fn open_or_create(&self) -> Result<Backend, Failure> {
+        self.open(Some(1)).await
+    }
+
+    /// For a command that could do nothing with an empty database: a mistyped path must not make one.
+    pub(super) async fn open_existing(&self) -> Result<Backend, Failure> {
+        self.place.location.url().ensure_there()?;
         self.open(Some(1)).await
     }
 }
 
 impl DatabasePlace {
-    /// Fails where a password and data would travel in the open and nobody allowed it.
+    /// Fails where a password and data would travel in the open, or be readable by all, and nobody allowed it.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.location.database_url.is_exposed() && !self.allow_unverified_database {
+        if self.location.url().is_exposed() && !self.allow_unverified_database {
             return Err(Failure::Usage(
                 "--database-url: without verified TLS, whoever is between here and the PostgreSQL on another machine can \
                  read and change everything; add sslmode=verify-full and sslrootcert to the URL, or \
@@ -86,7 +135,7 @@ impl DatabasePlace {
                     .to_owned(),
             ));
         }
-        Ok(())
+        self.location.check()
     }
 
     pub(super) fn open(&self, threads: Option<u16>) -> Result<Backend, Failure> {
@@ -95,7 +144,7 @@ impl DatabasePlace {
 
     /// For a command that reads all there is, makes nothing and has time.
     pub(super) async fn open_to_read(&self) -> Result<Backend, Failure> {
-        self.location.database_url.ensure_there()?;
+        self.location.url().ensure_there()?;
         let backend = self.open_with(None, Some(PATIENCE))?;
         backend.prepare(false, self.wait_for_database).await?;
         Ok(backend)
@@ -104,6 +153,6 @@ impl DatabasePlace {
     fn open_with(&self, threads: Option<u16>, deadline: Option<Duration>) -> Result<Backend, Failure> {
         self.check()?;
         let statement_cache = self.postgres_statement_cache;
-        Backend::open(&self.location.database_url, BackendOptions { threads, statement_cache, deadline })
+        Backend::open(self.location.url(), BackendOptions { threads, statement_cache, deadline })
     }
 }

@@ -85,7 +85,7 @@ impl KeyArgs {
 }
 
 async fn create(args: CreateArgs) -> Result<(), Failure> {
-    let keys = args.common.database.open_small().await?.keys;
+    let keys = args.common.database.open_existing().await?.keys;
     let hasher = Argon2Hasher::start().map_err(|error| Failure::runtime("cannot start a thread", error))?;
     let create = CreateApiKey::new(keys, Arc::new(hasher), Arc::new(SystemClock), Arc::new(RandomIds));
     let new = NewApiKey {
@@ -110,7 +110,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
 }
 
 async fn list(partner: PartnerId, common: Common) -> Result<(), Failure> {
-    let backend = common.database.open_small().await?;
+    let backend = common.database.open_existing().await?;
     let keys = ListApiKeys::new(backend.keys, backend.partners, Arc::new(SystemClock)).execute(partner).await?;
     let keys = keys.ok_or_else(|| Failure::Runtime(format!("there is no partner {partner}")))?;
     if common.json {
@@ -131,7 +131,7 @@ async fn list(partner: PartnerId, common: Common) -> Result<(), Failure> {
 }
 
 async fn revoke(id: ApiKeyId, common: Common) -> Result<(), Failure> {
-    let keys = common.database.open_small().await?.keys;
+    let keys = common.database.open_existing().await?.keys;
     // This process verifies no keys: it has no memory of them to share.
     let revoke = RevokeApiKey::new(keys, Arc::new(SystemClock), Arc::default());
     let found = revoke.execute(id.clone()).await?;

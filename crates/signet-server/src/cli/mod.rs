@@ -14,17 +14,22 @@ mod print;
 mod serve;
 mod usage;
 mod values;
+mod variables;
 mod verify;
 
-use std::{ffi::OsString, io, process::ExitCode};
+use std::{env, ffi::OsString, io, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use database::DatabaseArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use values::{DatabaseUrl, RateLimitArg, TlsArg};
 
-use crate::{error::Failure, server};
+use crate::{
+    error::Failure,
+    server,
+    telemetry::{self, LogFormat},
+};
 
 /// Signet Partner Management: users, their status and their audit trail, for business partners.
 #[derive(Debug, Parser)]
@@ -46,9 +51,13 @@ enum Command {
 }
 
 impl Command {
-    fn run(self) -> Result<(), Failure> {
+    /// `warnings` go to the log, or to stderr where the command has no log.
+    fn run(self, warnings: &[String]) -> Result<(), Failure> {
+        if !matches!(self, Self::Serve(_)) {
+            warnings.iter().for_each(|warning| tell("warning", warning));
+        }
         match self {
-            Self::Serve(args) => server::run(*args),
+            Self::Serve(args) => server::run(*args, warnings),
             Self::Migrate(args) => block_on(args.run()),
             Self::Partner(args) => block_on(args.run()),
             Self::Key(args) => block_on(args.run()),
@@ -60,8 +69,13 @@ impl Command {
 }
 
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let done = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli.command.run(),
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let variables = variables::of_options(&Cli::command());
+    let done = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => {
+            let set: Vec<OsString> = env::vars_os().map(|(name, _)| name).collect();
+            cli.command.run(&variables::warnings(&variables, set.iter().map(OsString::as_os_str)))
+        }
         Err(error) => match usage::line(&error) {
             Some(line) => Err(Failure::Usage(line)),
             None => return print_help(&error),
@@ -70,14 +84,37 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // A closed stderr is no reason to panic.
-            let line = format!("error: {}\n", print::on_one_line(&failure.to_string()));
-            let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+            let text = variables::name_sources(&failure.to_string(), &variables, &arguments);
+            match log_format(&arguments) {
+                LogFormat::Text => tell("error", &text),
+                LogFormat::Json => telemetry::log_fatal(LogFormat::Json, &text),
+            }
             ExitCode::from(match failure {
                 Failure::Usage(_) => 2,
                 Failure::Runtime(_) => 1,
             })
         }
+    }
+}
+
+/// Writes a line to stderr. A closed stderr is no reason to panic.
+fn tell(kind: &str, text: &str) {
+    let line = format!("{kind}: {}\n", print::on_one_line(text));
+    let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+}
+
+/// The format of the log that was asked for, also where the other arguments make no sense. Only `serve` has a log.
+fn log_format(arguments: &[OsString]) -> LogFormat {
+    const OPTION: &str = "--log-format";
+    let texts: Vec<&str> = arguments.iter().skip(1).map(|argument| argument.to_str().unwrap_or_default()).collect();
+    let given = texts.iter().enumerate().rev().find_map(|(at, text)| match text.strip_prefix(OPTION)? {
+        "" => texts.get(at + 1).copied(),
+        value => value.strip_prefix('='),
+    });
+    let variable = env::var("SIGNET_LOG_FORMAT").ok();
+    match given.or(variable.as_deref()) {
+        Some("json") if texts.first() == Some(&"serve") => LogFormat::Json,
+        _ => LogFormat::Text,
     }
 }
 
@@ -100,8 +137,6 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

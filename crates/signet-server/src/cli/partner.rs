@@ -20,7 +20,7 @@ pub(super) struct PartnerArgs {
 
 #[derive(Debug, Subcommand)]
 enum PartnerCommand {
-    /// Create a partner
+    /// Create a partner, and the database if there is none
     Create {
         /// What it is called
         #[arg(long, env = "SIGNET_PARTNER_NAME", hide_env_values = true, value_name = "NAME", value_parser = Name::parse)]
@@ -74,7 +74,7 @@ impl PartnerArgs {
 }
 
 async fn create(name: Name, common: Common) -> Result<(), Failure> {
-    let partners = common.database.open_small().await?.partners;
+    let partners = common.database.open_or_create().await?.partners;
     let partner = CreatePartner::new(partners, Arc::new(SystemClock), Arc::new(RandomIds)).execute(name).await?;
     if common.json {
         return print::json(json!({"partnerId": partner.id, "name": partner.name}));
@@ -83,7 +83,7 @@ async fn create(name: Name, common: Common) -> Result<(), Failure> {
 }
 
 async fn list(common: Common) -> Result<(), Failure> {
-    let partners = common.database.open_small().await?.partners.list().await?;
+    let partners = common.database.open_existing().await?.partners.list().await?;
     if common.json {
         return print::json(json!({"partners": partners.iter().map(as_json).collect::<Vec<_>>()}));
     }
@@ -95,7 +95,7 @@ async fn list(common: Common) -> Result<(), Failure> {
 }
 
 async fn switch(id: PartnerId, disable: bool, common: Common) -> Result<(), Failure> {
-    let partners = common.database.open_small().await?.partners;
+    let partners = common.database.open_existing().await?.partners;
     let use_case = DisablePartner::new(partners, Arc::new(SystemClock));
     let found = if disable { use_case.execute(id).await? } else { use_case.undo(id).await? };
     let partner = found.ok_or_else(|| Failure::Runtime(format!("there is no partner {id}")))?;

@@ -150,11 +150,15 @@ impl ServeArgs {
         if self.management.is_beyond_loopback() {
             tracing::warn!(option = "--management-is-private", "metrics on an address that is not loopback");
         }
-        if self.database.place.location.database_url.is_exposed() {
+        if self.database.place.location.url().is_exposed() {
             tracing::warn!(
                 option = "--allow-unverified-database",
                 "a database on another machine without verified TLS"
             );
+        }
+        if let Some(file) = self.database.place.location.readable_file() {
+            let file = file.display();
+            tracing::warn!(option = "--allow-readable-database", %file, "every user of this machine can read the database");
         }
     }
 

@@ -62,6 +62,7 @@ mod tests {
             (&["serve", "--trusted-proxy", "s3cret"], "--trusted-proxy <CIDR>: "),
             (&["serve", "--tls", "s3cret"], "--tls <TLS>: must be self-signed, off or CERT,KEY"),
             (&["serve", "--log", "s3cret=what"], "--log <FILTER>: "),
+            (&["serve", "--log", "s3cret"], "--log <FILTER>: must be a level (error, warn, info, debug, trace or off)"),
             (&["serve", "--workers", "0"], "--workers <N>: "),
             (&["serve", "--workers"], "--workers <N>: a value is missing"),
             (&["serve", "postgres://u:s3cret@h/d"], "an argument too many"),

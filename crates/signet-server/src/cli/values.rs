@@ -1,7 +1,8 @@
 //! What the options mean.
 
 use std::{
-    fmt,
+    ffi::{OsStr, OsString},
+    fmt, fs,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{error::Failure, tls::CertificateFiles};
 
@@ -43,12 +44,37 @@ impl DatabaseUrl {
     /// Fails where there is no such file; of a PostgreSQL that is not known before it is asked.
     pub(crate) fn ensure_there(&self) -> Result<(), Failure> {
         match self {
-            Self::Sqlite(url) if !sqlite_path(url).exists() => {
-                Err(Failure::Runtime(format!("there is no database {url}")))
-            }
+            Self::Sqlite(url) if !sqlite_path(url).exists() => Err(Failure::Runtime(format!(
+                "there is no database {url}; signet serve, migrate and partner create make one"
+            ))),
             _ => Ok(()),
         }
     }
+
+    /// The files that hold the data; none for PostgreSQL.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let Self::Sqlite(url) = self else { return Vec::new() };
+        // SQLite keeps its log and its index beside the file that a symbolic link leads to.
+        let Ok(path) = fs::canonicalize(sqlite_path(url)) else { return Vec::new() };
+        let beside = |suffix| PathBuf::from([path.as_os_str(), OsStr::new(suffix)].into_iter().collect::<OsString>());
+        ["", "-wal", "-shm"].map(beside).into()
+    }
+}
+
+/// A file that holds the URL of the database.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseUrlFile {
+    pub(crate) path: PathBuf,
+    pub(crate) url: DatabaseUrl,
+}
+
+pub(super) fn database_url_file(text: &str) -> Result<DatabaseUrlFile, String> {
+    let content = fs::read_to_string(text).map_err(|error| format!("cannot read the file: {error}"))?;
+    let url = content
+        .trim_end_matches(['\r', '\n'])
+        .parse()
+        .map_err(|reason: String| format!("the URL in it is not valid: {reason}"))?;
+    Ok(DatabaseUrlFile { path: text.into(), url })
 }
 
 fn sqlite_path(url: &str) -> &Path {
@@ -158,8 +184,11 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, &'static str> {
 const SILENT: &str = "actix_http::h1::decoder=off";
 
 pub(super) fn filter(text: &str) -> Result<EnvFilter, &'static str> {
-    EnvFilter::try_new(format!("{text},{SILENT}"))
-        .map_err(|_error| "must be a level (error, warn, info, debug, trace) or target=level,…")
+    // A word that is no level would name a target: a mistyped level would silence everything else.
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let is_clear = text.split(',').all(|part| is_level(part.rsplit_once('=').map_or(part, |(_, level)| level)));
+    let filter = is_clear.then(|| EnvFilter::try_new(format!("{text},{SILENT}")).ok()).flatten();
+    filter.ok_or("must be a level (error, warn, info, debug, trace or off) or target=level, with commas between them")
 }
 
 #[cfg(test)]
@@ -203,11 +232,20 @@ mod tests {
 
     #[test]
     fn nobody_can_have_logged_what_clients_sent() {
-        for asked in ["", "trace", "actix_http=trace", "actix_http::h1::decoder=trace,info"] {
+        for asked in ["info", "trace", "actix_http=trace", "actix_http::h1::decoder=trace,info"] {
             let filter = filter(asked).expect("valid").to_string();
             let about: Vec<_> = filter.split(',').filter(|directive| directive.contains("decoder")).collect();
             assert_eq!(about, [SILENT], "{asked}");
         }
-        assert!(filter("s3cret=what").is_err());
+    }
+
+    #[test]
+    fn mistyped_log_level_is_refused() {
+        for good in ["info", "WARN", "off", "signet_http=debug,info", "3"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["", "inof", "signet_http", "info,", "signet_http=inf", "info,signet_http=", "s3cret=what"] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -59,6 +59,12 @@ pub(crate) fn start(format: LogFormat, filter: EnvFilter) -> Result<Telemetry, F
     Ok(Telemetry { _guard: guard, lost })
 }
 
+/// Writes one last line, whether or not the log has been started.
+pub(crate) fn log_fatal(format: LogFormat, text: &str) {
+    let layer = fmt::layer().event_format(format).with_writer(std::io::stderr);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || tracing::error!("{text}"));
+}
+
 /// A panic is an event like others, and must not show what it was about: only a message that is part of the program
 /// is repeated, since a formatted one may hold a name, an address or a secret.
 fn log_panics() {

@@ -1,7 +1,5 @@
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::{
     client::Client,
     database::{Place, on_both},
@@ -83,6 +81,7 @@ on_both! {
     fn what_does_not_exist_is_told_in_one_line(place: &Place) {
         let nobody = "1a123288-24e8-4c6d-a847-501bab184f5a";
         let url = place.url();
+        assert_eq!(run(signet(place.path(), &["migrate", "--database-url", &url])).code, Some(0));
         for (arguments, expected) in [
             (&["partner", "disable", nobody][..], "there is no partner"),
             (&["partner", "enable", nobody], "there is no partner"),
@@ -121,6 +120,37 @@ fn options_are_also_variables() {
     let partner: serde_json::Value = serde_json::from_str(&told.out).expect("JSON");
     assert_eq!(partner["name"], "Acme");
     assert!(place.path().join("other.db").exists());
-    let listed = place.json(&["partner", "list"]);
-    assert_eq!(listed, json!({ "partners": [] }), "another database");
+    assert!(!place.path().join("signet.db").exists());
+}
+
+#[test]
+fn command_without_use_for_an_empty_database_refuses_instead_of_making_one() {
+    let place = Place::sqlite();
+    let id = "1a123288-24e8-4c6d-a847-501bab184f5a";
+    std::os::unix::fs::symlink("nowhere.db", place.path().join("signet.db")).expect("linked");
+    for arguments in [
+        &["partner", "list"][..],
+        &["partner", "disable", id],
+        &["partner", "enable", id],
+        &["key", "create", "--partner", id, "--name", "CI"],
+        &["key", "list", "--partner", id],
+        &["key", "revoke", "0123456789abcdef"],
+        &["verify"],
+        &["backup", "copy.db"],
+    ] {
+        for (url, files) in [("sqlite://none.db", 1), ("sqlite://signet.db", 1)] {
+            let told = run(signet(place.path(), &[arguments, &["--database-url", url]].concat()));
+            assert_eq!((told.code, told.out.as_str(), told.err.lines().count()), (Some(1), "", 1), "{told:?}");
+            assert_eq!(
+                std::fs::read_dir(place.path()).expect("a directory").count(),
+                files,
+                "{arguments:?} made a file"
+            );
+        }
+    }
+    for (arguments, file) in [(&["migrate"][..], "a.db"), (&["partner", "create", "--name", "Acme"], "b.db")] {
+        let url = format!("sqlite://{file}");
+        let told = run(signet(place.path(), &[arguments, &["--database-url", &url]].concat()));
+        assert_eq!((told.code, place.path().join(file).exists()), (Some(0), true), "{told:?}");
+    }
 }

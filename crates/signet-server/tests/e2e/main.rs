@@ -19,4 +19,5 @@ mod program;
 mod roles;
 mod start;
 mod tls;
+mod variables;
 mod verify;

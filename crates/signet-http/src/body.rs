@@ -6,7 +6,8 @@ use std::{
 
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
-    http::header::{CONTENT_LENGTH, UPGRADE},
+    error::PayloadError,
+    http::header::CONTENT_LENGTH,
     web::{Bytes, BytesMut, Payload},
 };
 
@@ -28,9 +29,11 @@ pub(crate) async fn read(exchange: &Exchange, accepted: &[MediaType]) -> Result<
     if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > MAX_BYTES)) {
         return Err(Failure::new(Code::PayloadTooLarge));
     }
-    if exchange.http.headers().contains_key(UPGRADE) {
-        // Whatever follows may belong to another protocol, without an end that could be waited for.
-        return Err(Failure::validation(vec![Detail::new("Upgrade", "must not be asked for together with a body")]));
+    // A client that asks before it sends the body is not told to send one that is refused whatever it is.
+    let headers = exchange.http.headers();
+    if exchange.awaits_continue() {
+        media_type::check(headers, accepted)?;
+        gzip::is_used(headers)?;
     }
     // From the head on, so that what came before the reading does not put off the blame until it is the service's.
     let deadline = exchange.begun + exchange.shared.options.body_deadline;
@@ -40,7 +43,6 @@ pub(crate) async fn read(exchange: &Exchange, accepted: &[MediaType]) -> Result<
     if body.is_empty() {
         return Ok(body);
     }
-    let headers = exchange.http.headers();
     media_type::check(headers, accepted)?;
     if gzip::is_used(headers)? { gzip::decompress(&body, MAX_BYTES) } else { Ok(body) }
 }
@@ -48,8 +50,13 @@ pub(crate) async fn read(exchange: &Exchange, accepted: &[MediaType]) -> Result<
 async fn collect(exchange: &Exchange) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
     while let Some(chunk) = exchange.next_chunk().await {
-        let chunk =
-            chunk.map_err(|_cut_short| Failure::saying(Code::MalformedJson, "The request body is incomplete."))?;
+        let chunk = chunk.map_err(|error| match error {
+            PayloadError::EncodingCorrupted => Failure {
+                details: vec![Detail::new("body", "must be valid chunks (RFC 9112, section 7.1)")],
+                ..Failure::saying(Code::ValidationFailed, "The request body is not validly chunked.")
+            },
+            _ => Failure::saying(Code::MalformedJson, "The request body is incomplete."),
+        })?;
         if body.len() + chunk.len() > MAX_BYTES {
             return Err(Failure::new(Code::PayloadTooLarge));
         }

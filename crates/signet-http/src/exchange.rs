@@ -3,20 +3,21 @@ use std::{
     future::poll_fn,
     net::IpAddr,
     sync::Arc,
+    task::Poll,
     time::Instant,
 };
 
 use actix_web::{
     HttpRequest,
     error::PayloadError,
-    http::header::{TRANSFER_ENCODING, UPGRADE},
+    http::header::TRANSFER_ENCODING,
     web::{Bytes, Payload},
 };
 use futures_util::StreamExt;
 use signet_application::{Caller, Request};
 use signet_domain::{ApiKeyId, ApiKeyToken, RequestId};
 
-use crate::{Shared, auth, client_ip::client_ip, error::Failure};
+use crate::{Shared, auth, client_ip::client_ip, error::Failure, serve::BodySignal};
 
 /// One request on its way to its answer.
 pub(crate) struct Exchange {
@@ -50,15 +51,27 @@ impl Exchange {
 
     /// The next part of the body; `None` at its end.
     pub(crate) async fn next_chunk(&self) -> Option<Result<Bytes, PayloadError>> {
-        let chunk = poll_fn(|context| self.payload.borrow_mut().poll_next_unpin(context)).await;
+        let signal = self.http.conn_data::<BodySignal>();
+        signal.inspect(|signal| signal.want_body());
+        let chunk = poll_fn(|context| match self.payload.borrow_mut().poll_next_unpin(context) {
+            Poll::Pending if signal.is_some_and(BodySignal::is_malformed) => {
+                Poll::Ready(Some(Err(PayloadError::EncodingCorrupted)))
+            }
+            chunk => chunk,
+        })
+        .await;
         self.read_to_end.set(chunk.is_none());
         chunk
     }
 
+    /// Whether the client holds the body back until it is told to send it.
+    pub(crate) fn awaits_continue(&self) -> bool {
+        self.http.conn_data::<BodySignal>().is_some_and(BodySignal::awaits_continue)
+    }
+
     /// What is left of a body whose end only its sender knows.
     pub(crate) fn into_unread(self) -> Option<Payload> {
-        let headers = self.http.headers();
-        let open_ended = headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(UPGRADE);
+        let open_ended = self.http.headers().contains_key(TRANSFER_ENCODING);
         (open_ended && !self.read_to_end.get()).then(|| self.payload.into_inner())
     }
 

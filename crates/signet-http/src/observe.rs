@@ -7,7 +7,7 @@ use actix_web::{
     body::BoxBody,
     http::{
         ConnectionType, StatusCode,
-        header::{CACHE_CONTROL, HeaderName, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS},
+        header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     },
     web::Payload,
 };
@@ -70,9 +70,7 @@ where
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         headers.insert(X_REQUEST_ID, id);
     }
-    // Nothing here is upgraded to; the server would repeat the wish for it as if it were granted, and close.
-    let wants_upgrade = exchange.http.head().upgrade() || exchange.http.headers().contains_key(UPGRADE);
-    if exchange.shared.drain.is_draining() || wants_upgrade {
+    if exchange.shared.drain.is_draining() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     observation.end(response.status(), code);

@@ -1,8 +1,13 @@
-/// Finds the end of a chunked body (RFC 9112, section 7.1), in bytes that come in pieces. It is no stricter than the
-/// protocol above, which does the refusing.
+/// The most bytes of extensions and trailers that a body may have. Nobody reads them.
+const MAX_UNREAD: usize = 32 * 1024;
+
+/// Finds the end of a chunked body (RFC 9112, section 7.1), in bytes that come in pieces. It is as strict as actix, which
+/// would drop the connection where a body is malformed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChunksEnd {
     at: At,
+    /// Bytes of extensions and trailers so far.
+    unread: usize,
 }
 
 /// What the next bytes are.
@@ -12,8 +17,8 @@ pub(super) enum Chunks {
     GoOn,
     /// That many of them belong to it, and with these it ends.
     End(usize),
-    /// They are no chunks.
-    Nonsense,
+    /// They are no chunks, or have too long extensions or trailers.
+    Malformed,
 }
 
 /// What is to come. The number is the size of the chunk, or of what is left of it.
@@ -22,6 +27,7 @@ enum At {
     #[default]
     Start,
     Size(u64),
+    SizeSpace(u64),
     Extension(u64),
     SizeLf(u64),
     Data(u64),
@@ -52,7 +58,13 @@ impl ChunksEnd {
             match self.at.after(*byte) {
                 Some(At::End) => return Chunks::End(bytes.len() - rest.len()),
                 Some(next) => self.at = next,
-                None => return Chunks::Nonsense,
+                None => return Chunks::Malformed,
+            }
+            if matches!(self.at, At::SizeSpace(_) | At::Extension(_) | At::Trailer) {
+                self.unread += 1;
+                if self.unread > MAX_UNREAD {
+                    return Chunks::Malformed;
+                }
             }
         }
         Chunks::GoOn
@@ -63,8 +75,10 @@ impl At {
     /// What is to come after that byte; `None` where it has no place.
     fn after(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
-            (Self::Size(size) | Self::Extension(size), b'\r') => Self::SizeLf(size),
-            (Self::Size(size), b';' | b' ' | b'\t') | (Self::Extension(size), _) => Self::Extension(size),
+            (Self::Size(size) | Self::SizeSpace(size) | Self::Extension(size), b'\r') => Self::SizeLf(size),
+            (Self::Size(size) | Self::SizeSpace(size), b';') => Self::Extension(size),
+            (Self::Size(size) | Self::SizeSpace(size), b' ' | b'\t') => Self::SizeSpace(size),
+            (Self::Extension(size), byte) if byte == b'\t' || !byte.is_ascii_control() => Self::Extension(size),
             (Self::Start, digit) => Self::Size(value(digit)?),
             (Self::Size(size), digit) => Self::Size(size.checked_mul(16)? + value(digit)?),
             (Self::SizeLf(0) | Self::TrailerLf, b'\n') => Self::Trailers,
@@ -106,7 +120,7 @@ mod tests {
                             seen += length;
                             break;
                         }
-                        Chunks::Nonsense => panic!("{body:?} in pieces of {size}"),
+                        Chunks::Malformed => panic!("{body:?} in pieces of {size}"),
                     }
                 }
                 assert_eq!(seen, body.len(), "{body:?} in pieces of {size}");
@@ -117,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_are_no_chunks_has_no_end() {
+    fn malformed_chunks_are_recognised() {
         for body in [
             "\r\n",
             " 2\r\n",
@@ -130,8 +144,13 @@ mod tests {
             "2\r\nabc\r\n",
             "0\r\n\r\r",
             "0\r\nX: x\rY",
+            "2 2\r\n",
+            "2;a\n",
+            "2;\0",
+            &format!("2;{}", "a".repeat(MAX_UNREAD + 1)),
+            &format!("0\r\nX: {}", "a".repeat(MAX_UNREAD)),
         ] {
-            assert_eq!(ChunksEnd::default().see(body.as_bytes()), Chunks::Nonsense, "{body:?}");
+            assert_eq!(ChunksEnd::default().see(body.as_bytes()), Chunks::Malformed, "{body:?}");
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{
     mem::{self, MaybeUninit},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -16,15 +16,19 @@ use tokio_rustls::server::TlsStream;
 use super::{
     Limits, Place,
     alarm::Alarm,
+    body_signal::BodySignal,
     drain::LINGER,
     incoming::Incoming,
+    lingering::Lingering,
     outgoing::{Begins, Outgoing},
-    refusing::Refusing,
+    refusing::{Refusing, Rejection},
 };
 use crate::Shared;
 
 /// How many bytes of requests to come are kept while one is answered; then the client has to wait.
 const MOST_AHEAD: usize = 16 * 1024;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How many bytes a client must take each time that it could be given up for not reading.
 const LEAST_TAKEN: u64 = 64 * 1024;
@@ -48,13 +52,21 @@ pub(super) struct Connection {
     limits: Limits,
     incoming: Incoming,
     outgoing: Outgoing,
-    /// What has come of the next requests.
+    /// Bytes that have come and that actix has not seen: the head of a request until it is whole, and the next requests.
     ahead: Vec<u8>,
+    /// How many of them, from the first one on, actix may see now.
+    released: usize,
+    body_signal: BodySignal,
+    /// What is left to write of `100 Continue`.
+    interim: &'static [u8],
     /// Since when what is waited for is waited for: a head, an answer, a next request; and when that takes too long.
     since: Instant,
     deadline: Instant,
     stalled: Option<Stalled>,
     refusing: Option<Refusing>,
+    /// Whether the client may still send something, and lose a response by the reset that this would cause.
+    lingers: bool,
+    lingering: Option<Lingering>,
     alarm: Box<Alarm>,
     _place: Place,
 }
@@ -78,25 +90,57 @@ impl Connection {
             incoming: Incoming::default(),
             outgoing: Outgoing::default(),
             ahead: Vec::new(),
+            released: 0,
+            body_signal: BodySignal::default(),
+            interim: &[],
             since,
             deadline,
             stalled: None,
             refusing: None,
+            lingers: false,
+            lingering: None,
             alarm: Box::new(Alarm::new(deadline, &shared.drain)),
             _place: place,
         }
     }
 
-    /// Takes what belongs to the request, moves the deadline, and returns how much it was.
-    fn take(&mut self, bytes: &[u8]) -> usize {
+    /// For the handlers of the requests on this connection.
+    pub(super) fn body_signal(&self) -> &BodySignal {
+        &self.body_signal
+    }
+
+    /// Takes what belongs to the request, moves the deadline, and returns how many bytes actix may see.
+    fn take(&mut self, bytes: &mut [u8]) -> usize {
         let (was_idle, had_head) = (self.incoming.is_idle(), self.incoming.has_head());
-        let taken = self.incoming.take(bytes);
+        let taken = match self.incoming.take(bytes, &self.body_signal) {
+            Ok(taken) => taken,
+            Err(rejection) => {
+                self.reject(rejection);
+                return 0;
+            }
+        };
         if !had_head && self.incoming.has_head() {
             self.expect_within(self.limits.request);
         } else if was_idle {
             self.expect_within(self.limits.head);
         }
         taken
+    }
+
+    fn reject(&mut self, rejection: Rejection) {
+        self.ahead = Vec::new();
+        self.lingers = false;
+        self.refusing = Some(Refusing::new(&self.shared, rejection));
+    }
+
+    /// Writes the answer to what cannot be served. Ready when the connection can be closed.
+    fn refuse(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(refusing) = &mut self.refusing else { return Poll::Ready(()) };
+        let deadline = refusing.deadline;
+        if refusing.poll(&mut self.stream, context).is_ready() || self.alarm.is_past(deadline, context) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     }
 
     fn expect_within(&mut self, limit: Duration) {
@@ -106,7 +150,7 @@ impl Connection {
 
     /// Goes on to the next request if this one is there and answered.
     fn turn(&mut self, context: &mut Context<'_>) {
-        let is_there = self.incoming.is_complete() || self.incoming == Incoming::Open;
+        let is_there = self.incoming.is_complete() && self.released == 0;
         if !is_there || !self.outgoing.is_complete() {
             return;
         }
@@ -122,13 +166,36 @@ impl Connection {
         }
     }
 
-    /// What came early belongs to the request that is served now.
-    fn catch_up(&mut self, buffer: &mut ReadBuf<'_>) {
-        let ahead = mem::take(&mut self.ahead);
-        let room = ahead.len().min(buffer.remaining());
-        let taken = self.take(&ahead[..room]);
-        buffer.put_slice(&ahead[..taken]);
-        self.ahead = ahead[taken..].to_vec();
+    /// Shows actix bytes that came before it could see them.
+    fn release(&mut self, buffer: &mut ReadBuf<'_>) {
+        let length = self.released.min(buffer.remaining());
+        buffer.put_slice(&self.ahead[..length]);
+        self.ahead.drain(..length);
+        self.released -= length;
+        if self.ahead.is_empty() {
+            // An idle connection holds no buffer.
+            self.ahead = Vec::new();
+        }
+    }
+
+    /// Takes bytes that came early for the request that is served now, or for the head of it that is being collected.
+    fn catch_up(&mut self) {
+        let mut ahead = mem::take(&mut self.ahead);
+        self.released = self.take(&mut ahead);
+        if self.refusing.is_none() {
+            self.ahead = ahead;
+        }
+    }
+
+    /// Takes bytes that were read into the buffer of actix. Those that it may not see yet are moved out of it.
+    fn take_read(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let bytes = &mut buffer.filled_mut()[before..];
+        // Behind bytes that wait, these wait, too.
+        let taken = if self.ahead.is_empty() { self.take(bytes) } else { 0 };
+        if self.refusing.is_none() {
+            self.ahead.extend_from_slice(&bytes[taken..]);
+        }
+        buffer.set_filled(before + taken);
     }
 
     /// Reads what comes while a request is answered, to notice when the client is gone.
@@ -137,13 +204,18 @@ impl Connection {
             let mut space = [const { MaybeUninit::uninit() }; 2048];
             let mut buffer = ReadBuf::uninit(&mut space);
             match self.stream.reader().poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) => self.ahead.extend_from_slice(buffer.filled()),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.ahead.extend_from_slice(buffer.filled()),
+                Poll::Ready(ended) => return self.ends(ended),
                 Poll::Pending => break,
             }
         }
         self.waits(context)
+    }
+
+    /// The client sends nothing more, by an end of its stream or by an error.
+    fn ends(&mut self, ended: io::Result<()>) -> Poll<io::Result<()>> {
+        self.lingers = false;
+        Poll::Ready(ended)
     }
 
     /// What to do while the client sends nothing.
@@ -155,7 +227,27 @@ impl Connection {
             Some(closes_at) if self.incoming.is_idle() => self.deadline.min(closes_at.max(self.since + LINGER)),
             _ => self.deadline,
         };
-        if self.alarm.is_past(deadline, context) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if !self.alarm.is_past(deadline, context) {
+            return Poll::Pending;
+        }
+        // Where no request has begun, there is no response that could be lost.
+        self.lingers &= self.incoming.has_head();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Asks for the body once the handler wants it.
+    fn poll_continue(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.body_signal.take_continue() {
+            self.interim = CONTINUE;
+        }
+        while !self.interim.is_empty() {
+            match self.stream.writer().poll_write(context, self.interim) {
+                Poll::Ready(Ok(written)) => self.interim = &self.interim[written..],
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.stalls(context).map(Err),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// What to do while the client does not take its answer. There is no good order to end in.
@@ -176,6 +268,7 @@ impl Connection {
 
     fn has_written(&mut self, written: usize, wanted: usize) {
         self.outgoing.advance(written);
+        self.lingers = true;
         self.stalled = if written < wanted {
             let stalled = self.stalled.unwrap_or(Stalled { since: Instant::now(), taken: 0 });
             Some(Stalled { taken: stalled.taken + u64::try_from(written).unwrap_or_default(), ..stalled })
@@ -188,25 +281,33 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.incoming.is_complete() {
-            return this.look_ahead(context);
-        }
-        if !this.ahead.is_empty() {
-            this.catch_up(buffer);
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
-        match this.stream.reader().poll_read(context, buffer) {
-            Poll::Ready(Ok(())) => {
-                let taken = this.take(&buffer.filled()[before..]);
-                this.ahead.extend_from_slice(&buffer.filled()[before + taken..]);
-                buffer.set_filled(before + taken);
-                // The rest of a body that was answered before it came.
-                this.turn(context);
-                Poll::Ready(Ok(()))
+        loop {
+            if this.refusing.is_some() {
+                return this.refuse(context).map(Ok);
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.waits(context),
+            if this.released > 0 {
+                this.release(buffer);
+                this.turn(context);
+                return Poll::Ready(Ok(()));
+            }
+            if this.incoming.takes_no_more() {
+                return this.look_ahead(context);
+            }
+            if this.incoming.has_unsearched(this.ahead.len()) {
+                this.catch_up();
+                continue;
+            }
+            match this.stream.reader().poll_read(context, buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().len() > before => this.take_read(buffer, before),
+                Poll::Ready(ended) => return this.ends(ended),
+                Poll::Pending => return this.waits(context),
+            }
+            if buffer.filled().len() > before {
+                // This may be the rest of a body that was answered before it came.
+                this.turn(context);
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }
@@ -215,12 +316,16 @@ impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.refusing.is_none() {
-            let (begins, bytes) = match this.outgoing.look(bytes, this.incoming.is_head_request()) {
-                Begins::Foreign(0, head) => (Some(head), bytes),
-                Begins::Foreign(ours, _) => (None, &bytes[..ours]),
-                Begins::Ours => (None, bytes),
+            ready!(this.poll_continue(context))?;
+            let bytes = match this.outgoing.look(bytes, this.incoming.is_head_request()) {
+                Begins::Foreign(0, head) => {
+                    this.reject(Rejection::of_actix(&head));
+                    &[]
+                }
+                Begins::Foreign(ours, _) => &bytes[..ours],
+                Begins::Ours => bytes,
             };
-            let Some(head) = begins else {
+            if !bytes.is_empty() {
                 return match this.stream.writer().poll_write(context, bytes) {
                     Poll::Ready(Ok(written)) => {
                         this.has_written(written, bytes.len());
@@ -229,16 +334,9 @@ impl AsyncWrite for Connection {
                     Poll::Pending => this.stalls(context).map(Err),
                     failed @ Poll::Ready(Err(_)) => failed,
                 };
-            };
-            this.refusing = Some(Refusing::new(&this.shared, &head));
+            }
         }
-        let Some(refusing) = &mut this.refusing else { return Poll::Pending };
-        let deadline = refusing.deadline;
-        let refused = refusing.poll(&mut this.stream, context).map_ok(|()| bytes.len());
-        if refused.is_pending() && this.alarm.is_past(deadline, context) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        refused
+        this.refuse(context).map(|()| Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -246,6 +344,7 @@ impl AsyncWrite for Connection {
         if this.refusing.is_some() {
             return Poll::Ready(Ok(()));
         }
+        ready!(this.poll_continue(context))?;
         let flushed = this.stream.writer().poll_flush(context);
         if flushed.is_pending() {
             return this.stalls(context).map(Err);
@@ -257,10 +356,19 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match this.stream.writer().poll_shutdown(context) {
-            Poll::Pending => this.stalls(context).map(Err),
-            done @ Poll::Ready(_) => done,
+        let lingering = match &mut this.lingering {
+            Some(lingering) => lingering,
+            None => match this.stream.writer().poll_shutdown(context) {
+                Poll::Pending => return this.stalls(context).map(Err),
+                Poll::Ready(Ok(())) if this.lingers => this.lingering.insert(Lingering::begin()),
+                done @ Poll::Ready(_) => return done,
+            },
+        };
+        let deadline = lingering.deadline;
+        if lingering.poll(&mut this.stream, context).is_ready() || this.alarm.is_past(deadline, context) {
+            return Poll::Ready(Ok(()));
         }
+        Poll::Pending
     }
 }
 

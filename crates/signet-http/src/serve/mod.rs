@@ -4,12 +4,14 @@
 //! first request of a connection, the hundredth and the answers alike.
 
 mod alarm;
+mod body_signal;
 mod chunks;
 mod connection;
 mod door;
 mod drain;
 mod head;
 mod incoming;
+mod lingering;
 mod outgoing;
 mod refusing;
 
@@ -36,7 +38,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use self::drain::Drain;
+pub(crate) use self::{body_signal::BodySignal, drain::Drain};
 use self::{
     connection::{Connection, Stream},
     door::Door,
@@ -134,7 +136,11 @@ pub fn serve(
             let http = HttpService::build()
                 .keep_alive(KeepAlive::Os)
                 .client_request_timeout(Duration::ZERO)
-                .client_disconnect_timeout(limits.write_stall)
+                // It would read on for that long after a response. The connection does, and shuts down its side first.
+                .client_disconnect_timeout(Duration::ZERO)
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.body_signal().clone());
+                })
                 // Whoever sends nothing more is gone, and waits for nothing.
                 .h1_allow_half_closed(false)
                 .h1(map_config(app(&shared), |()| AppConfig::default()));

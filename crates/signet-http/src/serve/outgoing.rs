@@ -5,15 +5,13 @@ use memchr::memmem;
 
 use super::head::MAX_HEADERS;
 
-const CONTINUE: &[u8] = b"HTTP/1.1 100 ";
-
 /// How far the answer to the request has gone that is being served.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outgoing {
     /// How many bytes of it are still to be written.
     left: u64,
-    /// Whether it is the answer itself, or `100 Continue`, which asks for the body and answers nothing yet.
-    is_final: bool,
+    /// Whether its head was there.
+    has_begun: bool,
 }
 
 /// What begins among the bytes to be written.
@@ -37,11 +35,7 @@ impl Outgoing {
                 break;
             };
             let length = u64::try_from(head.len()).unwrap_or(u64::MAX);
-            if head.starts_with(CONTINUE) {
-                self.left += length;
-                continue;
-            }
-            self.is_final = true;
+            self.has_begun = true;
             let Some(body) = length_of_ours(head) else {
                 return Begins::Foreign(begun, String::from_utf8_lossy(head).into_owned());
             };
@@ -58,7 +52,7 @@ impl Outgoing {
 
     /// Whether all of the answer was written.
     pub(super) fn is_complete(&self) -> bool {
-        self.is_final && self.left == 0
+        self.has_begun && self.left == 0
     }
 }
 
@@ -79,12 +73,11 @@ fn length_of_ours(head: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
     const OURS: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-request-id: 1\r\n\r\n";
 
     #[test]
     fn an_answer_is_complete_with_its_last_byte() {
-        let whole = format!("{CONTINUE}{OURS}abcde");
+        let whole = format!("{OURS}abcde");
         for size in 1..whole.len() {
             let mut outgoing = Outgoing::default();
             let mut rest = whole.as_bytes();
@@ -103,8 +96,6 @@ mod tests {
     #[test]
     fn an_answer_in_parts_is_waited_for() {
         let mut outgoing = Outgoing::default();
-        assert_eq!(outgoing.look(CONTINUE.as_bytes(), false), Begins::Ours);
-        outgoing.advance(CONTINUE.len());
         for part in [OURS, "abc", "de"] {
             assert!(!outgoing.is_complete());
             assert_eq!(outgoing.look(part.as_bytes(), false), Begins::Ours);

@@ -1,12 +1,15 @@
 use std::{
     io,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::{Instant, SystemTime},
 };
 
-use tokio::io::ReadBuf;
+use actix_web::http::header::HttpDate;
 
-use super::connection::Stream;
+use super::{
+    connection::Stream,
+    lingering::{LINGER_TIME, Lingering},
+};
 use crate::{
     Shared,
     envelope::refusal_json,
@@ -14,47 +17,76 @@ use crate::{
     observe,
 };
 
-/// For how long, and for how many bytes, what still comes is thrown away after a refusal.
-const LINGER: Duration = Duration::from_secs(2);
-const MOST_THROWN_AWAY: usize = 1024 * 1024;
-
 const MESSAGE: &str = "The request is not valid HTTP/1.1.";
 const RULE: &str = "must be HTTP/1.1: a URL in which everything but ASCII letters, digits and a few signs is \
-                    percent-encoded, one Host, one Content-Length or Transfer-Encoding, at most 96 headers and 128 KiB";
+                    percent-encoded, one Host, one Content-Length or Transfer-Encoding, at most 96 headers and 32 KiB";
+const ALL_METHODS: &str = "GET, HEAD, POST, PATCH, DELETE";
 
-/// The end of a connection whose bytes are no request: the answer that the protocol has for it, put into the envelope
-/// that every answer comes in, and then the orderly close that keeps the kernel from taking the answer back with a
-/// reset (RFC 9112, section 9.6).
+/// Why a connection ends before any handler sees the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rejection {
+    /// It is not valid HTTP/1.1.
+    Malformed,
+    /// Its head is larger than a connection holds.
+    HeadTooLarge,
+    /// `CONNECT` makes a tunnel of all that follows, so nothing that follows can be a request.
+    Connect,
+    /// actix itself failed.
+    Internal,
+}
+
+impl Rejection {
+    /// The reason for which actix gave an answer of its own, by the head of that answer.
+    pub(super) fn of_actix(head: &str) -> Self {
+        if head.starts_with("HTTP/1.1 5") { Self::Internal } else { Self::Malformed }
+    }
+
+    fn failure(self) -> Failure {
+        match self {
+            Self::Malformed => invalid(MESSAGE),
+            Self::HeadTooLarge => invalid("The request line and headers are larger than 32 KiB."),
+            Self::Connect => {
+                Failure { message: "CONNECT is not supported.".into(), ..Failure::method_not_allowed(ALL_METHODS) }
+            }
+            Self::Internal => Failure::new(Code::InternalError),
+        }
+    }
+}
+
+fn invalid(message: &'static str) -> Failure {
+    Failure { details: vec![Detail::new("request", RULE)], ..Failure::saying(Code::ValidationFailed, message) }
+}
+
+/// The end of a connection whose bytes are no request that could be served: an answer in the envelope that every answer
+/// comes in, and then a close that the client can read it before.
 pub(super) struct Refusing {
     text: Vec<u8>,
     written: usize,
-    is_shut: bool,
-    thrown_away: usize,
+    lingering: Option<Lingering>,
     /// When it ends, whatever the client does.
     pub(super) deadline: Instant,
 }
 
 impl Refusing {
-    /// `head` is the head of the protocol's own answer.
-    pub(super) fn new(shared: &Shared, head: &str) -> Self {
-        let (failure, status) = if head.starts_with("HTTP/1.1 5") {
-            (Failure::new(Code::InternalError), "500 Internal Server Error")
-        } else {
-            let details = vec![Detail::new("request", RULE)];
-            (Failure { message: MESSAGE.into(), ..Failure::validation(details) }, "400 Bad Request")
-        };
+    pub(super) fn new(shared: &Shared, rejection: Rejection) -> Self {
+        let failure = rejection.failure();
+        let status = failure.code.status();
         let request_id = shared.api.ids.request_id();
         let json = refusal_json(&failure, &request_id);
-        let date = head.lines().find(|line| line.starts_with("date:")).map(|line| format!("{line}\r\n"));
+        let advice = failure.header.as_deref();
+        let advice = advice.and_then(|(name, value)| Some(format!("{name}: {}\r\n", value.to_str().ok()?)));
+        #[expect(clippy::disallowed_methods, reason = "Date is the real time")]
+        let date = HttpDate::from(SystemTime::now());
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
-             x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n{}\r\n",
+             x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nconnection: close\r\n{advice}\
+             date: {date}\r\n\r\n",
             json.len(),
-            date.unwrap_or_default()
+            advice = advice.unwrap_or_default(),
         );
         observe::no_request(shared, &request_id, failure.code);
         let text = [head.into_bytes(), json].concat();
-        Self { text, written: 0, is_shut: false, thrown_away: 0, deadline: Instant::now() + LINGER }
+        Self { text, written: 0, lingering: None, deadline: Instant::now() + LINGER_TIME }
     }
 
     /// Ready when the connection can be closed.
@@ -67,22 +99,13 @@ impl Refusing {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if !self.is_shut {
-            match stream.writer().poll_shutdown(context) {
-                Poll::Ready(Ok(())) => self.is_shut = true,
+        let lingering = match &mut self.lingering {
+            Some(lingering) => lingering,
+            None => match stream.writer().poll_shutdown(context) {
+                Poll::Ready(Ok(())) => self.lingering.insert(Lingering::begin()),
                 not_yet_or_never => return not_yet_or_never,
-            }
-        }
-        loop {
-            let mut space = [0; 4096];
-            let mut buffer = ReadBuf::new(&mut space);
-            match stream.reader().poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() && self.thrown_away < MOST_THROWN_AWAY => {
-                    self.thrown_away += buffer.filled().len();
-                }
-                Poll::Ready(done) => return Poll::Ready(done),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+            },
+        };
+        lingering.poll(stream, context).map(Ok)
     }
 }

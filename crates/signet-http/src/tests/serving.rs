@@ -139,6 +139,33 @@ async fn a_client_that_reads_slowly_gets_all_of_it() {
     assert!(text.ends_with('}'), "the last answer is whole");
 }
 
+/// A socket that is closed with unread bytes sends a reset, and the client loses what it has not read.
+#[actix_web::test]
+async fn client_that_still_sends_gets_the_whole_last_answer() {
+    let server = Server::start(patient()).await;
+    let last = "GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned();
+    let post = server.get("/partner/v1/register-user").replace("GET", "POST");
+    let too_large = post.replace("\r\n\r\n", "\r\nContent-Length: 4000000\r\n\r\n");
+    let more = server.get("/partner/v1/all-users").repeat(100);
+    for (request, tail, end) in [
+        (last.clone(), &more, "}"),
+        (format!("CONNECT a:1 HTTP/1.1\r\n\r\n{more}"), &more, "}"),
+        (too_large, &"a".repeat(4_000_000), "}"),
+    ] {
+        for _ in 0..20 {
+            let mut client = server.connect().await;
+            client.send(&request).await;
+            client.send(tail).await;
+            let answer = client.whole_rest().await;
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+            assert_eq!(body.len().to_string(), length, "{head}");
+            assert!(body.ends_with(end), "{body}");
+        }
+    }
+}
+
 #[actix_web::test]
 async fn one_connection_too_many_is_closed_at_once() {
     let server = Server::start(Limits { connections: 1, ..patient() }).await;

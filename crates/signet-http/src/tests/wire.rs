@@ -80,17 +80,29 @@ impl Client {
 
     /// Reads one answer, and returns the length and the coding that its head announces.
     pub(super) async fn head_of_answer(&mut self, has_body: bool) -> (usize, Option<String>) {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.0.read_u8().await.expect("an answer"));
-        }
-        let head = String::from_utf8(head).expect("a head").to_lowercase();
+        let head = self.head().await.to_lowercase();
         let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let length = header("content-length").and_then(|length| length.parse().ok()).expect("a length");
         if has_body {
             self.0.read_exact(&mut vec![0; length]).await.expect("a body");
         }
         (length, header("content-encoding").map(str::to_owned))
+    }
+
+    /// The head of one answer.
+    pub(super) async fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.expect("an answer"));
+        }
+        String::from_utf8(head).expect("a head")
+    }
+
+    /// What comes until the server closes in good order.
+    pub(super) async fn whole_rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).await.expect("no reset");
+        String::from_utf8_lossy(&rest).into_owned()
     }
 
     /// What comes until the server closes.

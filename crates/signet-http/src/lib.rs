@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod client_ip;
 mod compression;
+mod cors;
 mod envelope;
 mod error;
 mod exchange;
@@ -34,6 +35,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use cors::Origin;
 pub use metrics::Metrics;
 pub use openapi::{openapi, openapi_json, openapi_yaml};
 pub use options::{Options, RateLimit};

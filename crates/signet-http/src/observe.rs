@@ -7,7 +7,10 @@ use actix_web::{
     body::BoxBody,
     http::{
         ConnectionType, StatusCode,
-        header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+        header::{
+            CACHE_CONTROL, HeaderName, HeaderValue, InvalidHeaderValue, STRICT_TRANSPORT_SECURITY,
+            X_CONTENT_TYPE_OPTIONS,
+        },
     },
     web::Payload,
 };
@@ -18,6 +21,7 @@ use crate::{
     Shared,
     body::{Unread, in_pieces},
     compression::compress,
+    cors,
     envelope::{Answer, refusal},
     error::{Code, Failure},
     exchange::Exchange,
@@ -70,6 +74,11 @@ where
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         headers.insert(X_REQUEST_ID, id);
     }
+    let options = &exchange.shared.options;
+    cors::expose(&exchange.http, &options.cors_origins, headers);
+    if let Some(hsts) = options.hsts.and_then(|max_age| hsts(max_age).ok()) {
+        headers.insert(STRICT_TRANSPORT_SECURITY, hsts);
+    }
     if exchange.shared.drain.is_draining() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -78,6 +87,10 @@ where
         Some(request) => response.map_body(|_, answer| BoxBody::new(Unread::new(answer, request))),
         None => response,
     }
+}
+
+fn hsts(max_age: Duration) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::try_from(format!("max-age={}", max_age.as_secs()))
 }
 
 /// Counts and logs what was refused because it is no request: no route and no caller are known.

@@ -2,6 +2,8 @@ use std::{num::NonZeroU32, time::Duration};
 
 use ipnet::IpNet;
 
+use crate::Origin;
+
 /// What an operator may decide about the handling of requests.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -16,6 +18,12 @@ pub struct Options {
     pub body_deadline: Duration,
     /// Whether the log line of a request shows the client's address, which is personal data.
     pub log_client_address: bool,
+    /// The origins whose pages may call the API from a browser.
+    pub cors_origins: Vec<Origin>,
+    /// Whether `/` and `/docs` show pages to browsers.
+    pub docs: bool,
+    /// For how long browsers shall use nothing but HTTPS (`Strict-Transport-Security`); `None` to say nothing about it.
+    pub hsts: Option<Duration>,
 }
 
 /// A token bucket for each partner.
@@ -28,7 +36,8 @@ pub struct RateLimit {
 }
 
 impl Default for Options {
-    /// No proxies, no rate limit, 10 s for a request, 9 s of them for its body, no addresses in the log.
+    /// No proxies, no rate limit, 10 s for a request, 9 s of them for its body, no addresses in the log, no other
+    /// origins, pages for browsers, no `Strict-Transport-Security`.
     fn default() -> Self {
         Self {
             trusted_proxies: Vec::new(),
@@ -36,6 +45,9 @@ impl Default for Options {
             deadline: Duration::from_secs(10),
             body_deadline: Duration::from_secs(9),
             log_client_address: false,
+            cors_origins: Vec::new(),
+            docs: true,
+            hsts: None,
         }
     }
 }

@@ -189,6 +189,9 @@ fn options(args: &ServeArgs) -> Options {
         trusted_proxies: args.trusted_proxy.clone(),
         rate_limit: args.rate_limit.map(|limit| RateLimit { per_second: limit.per_second, burst: limit.burst }),
         log_client_address: args.log_client_address,
+        cors_origins: args.browsers.cors_origin.clone(),
+        docs: args.browsers.docs,
+        hsts: args.browsers.hsts,
         ..Options::default()
     }
 }

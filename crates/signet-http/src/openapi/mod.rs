@@ -11,7 +11,7 @@ use utoipa::{
     OpenApi as _, PartialSchema, ToSchema,
     openapi::{
         Components, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, Required, SecurityRequirement,
-        Server,
+        Server, ServerBuilder,
         path::Operation,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
@@ -53,8 +53,7 @@ pub fn openapi() -> OpenApi {
         .contact(Some(ContactBuilder::new().name(Some("Signet")).build()))
         .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()))
         .build();
-    // Relative, so that Try it out talks to whichever host the document came from.
-    document.servers = Some(vec![Server::new(BASE)]);
+    document.servers = Some(servers());
     document.tags = Some(vec![
         TagBuilder::new().name("Users").description(Some("The users of the partner.")).build(),
         TagBuilder::new().name("Audit trail").description(Some("What changed them, by whom and when.")).build(),
@@ -66,6 +65,8 @@ pub fn openapi() -> OpenApi {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             name_answers(operation, components);
+            let request_id = RefOr::Ref(Ref::new("#/components/parameters/RequestId"));
+            operation.parameters.get_or_insert_default().push(request_id);
         }
         // Many clients send no body with DELETE.
         if let Some(RefOr::T(body)) = item.delete.as_mut().and_then(|operation| operation.request_body.as_mut()) {
@@ -73,6 +74,19 @@ pub fn openapi() -> OpenApi {
         }
     }
     document
+}
+
+/// The first is relative, so that Try it out talks to whichever host the document came from. The other is for generators
+/// that want an absolute one.
+fn servers() -> Vec<Server> {
+    let server = |url: &str, description| ServerBuilder::new().url(url).description(Some(description)).build();
+    vec![
+        server(BASE, "The server that this document came from."),
+        server(
+            &format!("https://localhost:4401{BASE}"),
+            "A server on this machine, as it listens unless told otherwise.",
+        ),
+    ]
 }
 
 /// Gives the schema of a success the name of its operation, which generated clients name their types by.
@@ -111,6 +125,7 @@ fn complete(components: &mut Components) {
     components.schemas.insert("MetadataValue".to_owned(), schemas::metadata_value());
     components.schemas.insert("Actor".to_owned(), schemas::actor_schema());
     components.schemas.extend(schemas::refusal().map(|(name, schema)| (name.to_owned(), schema)));
+    components.parameters.insert("RequestId".to_owned(), responses::request_id_parameter());
     components.headers.insert("RequestId".to_owned(), responses::request_id_header());
     components.responses.extend(responses::shared());
 }

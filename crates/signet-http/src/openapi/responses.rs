@@ -7,8 +7,10 @@ use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 use signet_domain::{RequestId, UserId};
 use utoipa::openapi::{
-    Content, ContentBuilder, Header, HeaderBuilder, Object, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder,
-    Schema, Type, example::ExampleBuilder,
+    Content, ContentBuilder, Header, HeaderBuilder, Object, ObjectBuilder, Ref, RefOr, Required, Response,
+    ResponseBuilder, Schema, Type,
+    example::ExampleBuilder,
+    path::{Parameter, ParameterBuilder, ParameterIn},
 };
 
 use super::{examples, schemas};
@@ -104,6 +106,22 @@ pub(crate) fn shared() -> BTreeMap<String, RefOr<Response>> {
 pub(crate) fn request_id_header() -> RefOr<Header> {
     let description = "Names the request: the client's own `X-Request-Id` where it sent a sane one.";
     HeaderBuilder::new().schema(Some(schemas::request_id())).description(Some(description)).build().into()
+}
+
+/// `X-Request-Id`, which every request may have. Any text: a client that sends another one gets an id that was made.
+pub(crate) fn request_id_parameter() -> RefOr<Parameter> {
+    ParameterBuilder::new()
+        .name("X-Request-Id")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Names the request: 1 to 128 of `A-Z a-z 0-9 . _ -`, and no API key. In place of anything else, the service makes \
+             an id.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .example(Some(examples::REQUEST_ID.into()))
+        .build()
+        .into()
 }
 
 fn with_request_id(response: ResponseBuilder) -> ResponseBuilder {

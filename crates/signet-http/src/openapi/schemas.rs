@@ -285,6 +285,15 @@ pub(crate) fn error_response() -> Ref {
     reference("ErrorResponse")
 }
 
+/// An open list, so that a new code breaks no client that is strict about values.
+fn error_code() -> Object {
+    let known = Code::ALL.map(|code| format!("`{}`", code.as_str())).join(", ");
+    let description = format!(
+        "What went wrong, for programs. Known codes: {known}. There may be more later: go by the status of one that you do not know."
+    );
+    string(&description).pattern(Some("^[a-z0-9_]+$")).examples(Code::ALL.map(Code::as_str)).build()
+}
+
 /// The envelope of a refusal, and what it is made of.
 pub(crate) fn refusal() -> [(&'static str, RefOr<Schema>); 3] {
     let detail = object()
@@ -295,7 +304,7 @@ pub(crate) fn refusal() -> [(&'static str, RefOr<Schema>); 3] {
         .required("message");
     let error = object()
         .description(Some("Why the request was refused."))
-        .property("code", string("What went wrong, for programs.").enum_values(Some(Code::ALL.map(Code::as_str))))
+        .property("code", error_code())
         .property("requestId", request_id())
         .property("details", array_of(reference("ErrorDetail")).description(Some("Every field that is to blame.")))
         .property(

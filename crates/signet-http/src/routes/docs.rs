@@ -1,4 +1,4 @@
-//! The documentation: Swagger UI and the `OpenAPI` document, all from the binary.
+//! The pages for browsers and the documentation: Swagger UI, the guide and the `OpenAPI` document, all from the binary.
 
 use std::{
     borrow::Cow,
@@ -8,12 +8,17 @@ use std::{
 use actix_web::{
     HttpResponse,
     body::MessageBody,
+    guard::GuardContext,
     http::{
-        StatusCode,
-        header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY},
+        Method, StatusCode,
+        header::{
+            ACCEPT, Accept, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+            Quality, REFERRER_POLICY, VARY,
+        },
     },
     web::Bytes,
 };
+use mime::Mime;
 
 use crate::{
     compression::{Accepted, GZIP, gzip},
@@ -24,16 +29,17 @@ use crate::{
 };
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// The guide is Markdown, which browsers show as text and offer to save by its own name.
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
 const STYLE: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 
-/// Nothing from elsewhere, no script in the page. Swagger UI styles its elements by attributes and draws its icons from
-/// data URLs.
+/// Nothing from elsewhere, no script or style in the page. Swagger UI draws its icons from data URLs.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-     connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
 );
 
 /// A document that never changes, compressed once.
@@ -45,14 +51,46 @@ struct Document {
 
 static OPENAPI_JSON: LazyLock<Document> = LazyLock::new(|| Document::new(JSON, openapi::openapi_json().into()));
 static OPENAPI_YAML: LazyLock<Document> = LazyLock::new(|| Document::new(YAML, openapi::openapi_yaml().into()));
+static HOME: LazyLock<Document> = LazyLock::new(|| Document::of(HTML, include_bytes!("docs/home.html")));
+static GUIDE: LazyLock<Document> = LazyLock::new(|| Document::of(TEXT, include_bytes!("../../../../docs/api.md")));
 static INDEX: LazyLock<Document> = LazyLock::new(|| Document::of(HTML, include_bytes!("docs/index.html")));
 static SCRIPT_OF_INDEX: LazyLock<Document> = LazyLock::new(|| Document::of(SCRIPT, include_bytes!("docs/init.js")));
 static SWAGGER_UI_SCRIPT: LazyLock<Option<Document>> = LazyLock::new(|| vendored("swagger-ui-bundle.js", SCRIPT));
 static SWAGGER_UI_STYLE: LazyLock<Option<Document>> = LazyLock::new(|| vendored("swagger-ui.css", STYLE));
 
+/// Whether a request for `/` comes from a browser: it names HTML, and would rather have it than JSON. A program that
+/// comes here by mistake finds no such route.
+pub(super) fn is_browser(request: &GuardContext<'_>) -> bool {
+    let accepted = request.header::<Accept>().map(|accepted| accepted.0).unwrap_or_default();
+    let quality = |wanted: Mime| {
+        let named = accepted.iter().find(|given| given.item.essence_str() == wanted.essence_str());
+        named.map_or(Quality::ZERO, |given| given.quality)
+    };
+    let reads = [Method::GET, Method::HEAD].contains(&request.head().method);
+    reads && quality(mime::TEXT_HTML) > quality(mime::APPLICATION_JSON)
+}
+
+/// `/`, for browsers.
+pub(super) fn home(exchange: &Exchange) -> HttpResponse {
+    let mut response = page_of(&HOME, exchange);
+    response.headers_mut().append(VARY, HeaderValue::from(ACCEPT));
+    response
+}
+
 /// `/docs`. Its links are relative, so that it also works behind a proxy that adds a prefix.
 pub(super) fn page(exchange: &Exchange) -> HttpResponse {
-    let mut response = INDEX.answer(exchange);
+    page_of(&INDEX, exchange)
+}
+
+/// `/docs/` leads to `/docs`, relative for the same reason.
+pub(super) fn redirect() -> HttpResponse {
+    let mut response = HttpResponse::new(StatusCode::PERMANENT_REDIRECT);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("../docs"));
+    response
+}
+
+fn page_of(document: &Document, exchange: &Exchange) -> HttpResponse {
+    let mut response = document.answer(exchange);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -64,6 +102,7 @@ pub(super) fn page(exchange: &Exchange) -> HttpResponse {
 pub(super) async fn asset(exchange: &Exchange) -> Answer {
     match exchange.http.match_info().query("asset") {
         "init.js" => Ok(SCRIPT_OF_INDEX.answer(exchange)),
+        "api.md" => Ok(page_of(&GUIDE, exchange)),
         "swagger-ui-bundle.js" => answer_vendored(&SWAGGER_UI_SCRIPT, exchange),
         "swagger-ui.css" => answer_vendored(&SWAGGER_UI_STYLE, exchange),
         _ => Err(Failure::new(Code::RouteNotFound)),

@@ -15,8 +15,9 @@ use actix_web::{
     App, Error, HttpRequest, Resource,
     body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    guard,
     http::{Method, header::HeaderMap},
-    web::{self, Payload},
+    web::{self, Payload, ServiceConfig},
 };
 use signet_application::Request;
 
@@ -27,7 +28,7 @@ pub(crate) use self::{
     user::UserBody,
 };
 use crate::{
-    Api, Shared,
+    Api, Shared, cors,
     envelope::Answer,
     error::{Code, Detail, Failure},
     exchange::Exchange,
@@ -69,19 +70,32 @@ pub(crate) fn app(
         .service(operation(shared, Method::PATCH, "/partner/v1/update-user", operations::update_user))
         .service(operation(shared, Method::DELETE, "/partner/v1/remove-user", operations::remove_user))
         .service(operation(shared, Method::GET, "/partner/v1/audit-trail", operations::list_audit_trail))
-        .service(resource(shared, Method::GET, "/docs", async |exchange: &Exchange| Ok(docs::page(exchange))))
-        .service(resource(shared, Method::GET, "/docs/{asset}", docs::asset))
         .service(resource(shared, Method::GET, "/openapi.json", async |exchange: &Exchange| {
             Ok(docs::openapi_json(exchange))
         }))
         .service(resource(shared, Method::GET, "/openapi.yaml", async |exchange: &Exchange| {
             Ok(docs::openapi_yaml(exchange))
         }))
+        .configure(|services| {
+            if shared.options.docs {
+                pages(shared, services);
+            }
+        })
         .default_service(web::to(move |http: HttpRequest, payload: Payload| {
             let shared = Arc::clone(&unrouted);
             let handle = async |_: &Exchange| -> Answer { Err(Failure::new(Code::RouteNotFound)) };
             async move { observe(shared, NO_ROUTE, http, payload, handle).await }
         }))
+}
+
+/// The pages for browsers.
+fn pages(shared: &Arc<Shared>, services: &mut ServiceConfig) {
+    let home = resource(shared, Method::GET, "/", async |exchange: &Exchange| Ok(docs::home(exchange)));
+    services
+        .service(home.guard(guard::fn_guard(docs::is_browser)))
+        .service(resource(shared, Method::GET, "/docs", async |exchange: &Exchange| Ok(docs::page(exchange))))
+        .service(resource(shared, Method::GET, "/docs/", async |_: &Exchange| Ok(docs::redirect())))
+        .service(resource(shared, Method::GET, "/docs/{asset}", docs::asset));
 }
 
 /// A call of an operation by somebody known.
@@ -125,15 +139,16 @@ where
             reject_method_override(exchange.http.headers(), &method)?;
             let asked = exchange.http.method();
             if *asked == method || (*asked == Method::HEAD && method == Method::GET) {
-                handle(exchange).await
-            } else {
-                Err(Failure::method_not_allowed(match method {
-                    Method::GET => "GET, HEAD",
-                    Method::POST => "POST",
-                    Method::PATCH => "PATCH",
-                    _ => "DELETE",
-                }))
+                return handle(exchange).await;
             }
+            let methods = match method {
+                Method::GET => "GET, HEAD",
+                Method::POST => "POST",
+                Method::PATCH => "PATCH",
+                _ => "DELETE",
+            };
+            let preflight = cors::preflight(&exchange.http, &exchange.shared.options.cors_origins, methods);
+            preflight.ok_or_else(|| Failure::method_not_allowed(methods))
         })
     })
 }

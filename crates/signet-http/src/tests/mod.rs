@@ -2,6 +2,7 @@
 
 mod compressing;
 mod corpora;
+mod cross_origin;
 mod documents;
 mod faults;
 mod framing;

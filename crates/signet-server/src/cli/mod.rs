@@ -5,6 +5,7 @@
 )]
 
 mod backup;
+mod browsers;
 mod database;
 mod key;
 mod migrate;
@@ -21,6 +22,7 @@ use std::{env, ffi::OsString, io, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub(crate) use browsers::BrowserArgs;
 pub(crate) use database::DatabaseArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use values::{DatabaseUrl, RateLimitArg, TlsArg};

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    DatabaseArgs, RateLimitArg, TlsArg,
+    BrowserArgs, DatabaseArgs, RateLimitArg, TlsArg,
     values::{self, address, duration, network},
 };
 use crate::{error::Failure, telemetry::LogFormat};
@@ -47,6 +47,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "SIGNET_TRUSTED_PROXY", hide_env_values = true)]
     #[arg(value_name = "CIDR", value_parser = network, value_delimiter = ',')]
     pub(crate) trusted_proxy: Vec<IpNet>,
+
+    #[command(flatten)]
+    pub(crate) browsers: BrowserArgs,
 
     #[command(flatten)]
     pub(crate) management: ManagementArgs,
@@ -139,6 +142,13 @@ impl ServeArgs {
                     .to_owned(),
             ));
         }
+        if self.browsers.hsts.is_some() && self.tls == TlsArg::Off && !self.tls_terminated_by_proxy {
+            return Err(Failure::Usage(
+                "--hsts: browsers ignore it over plain HTTP; add --tls-terminated-by-proxy if a proxy in front encrypts, or \
+                 leave it out"
+                    .to_owned(),
+            ));
+        }
         self.database.place.check()
     }
 
@@ -216,6 +226,28 @@ mod tests {
         }
         parse(&url("postgres://db.internal/signet?sslmode=verify-full")).check().expect("verified");
         parse(&url("postgres://127.0.0.1/signet")).check().expect("of this machine");
+    }
+
+    #[test]
+    fn hsts_needs_tls_or_a_proxy_that_has_it() {
+        parse(&["--hsts", "365d"]).check().expect("over TLS");
+        parse(&["--hsts", "365d", "--tls", "off", "--tls-terminated-by-proxy"]).check().expect("over the proxy's TLS");
+        let Err(Failure::Usage(line)) = parse(&["--hsts", "365d", "--tls", "off"]).check() else { panic!("no TLS") };
+        assert!(line.starts_with("--hsts:"), "{line}");
+    }
+
+    #[test]
+    fn origins_and_documents_are_read() {
+        let args =
+            parse(&["--cors-origin", "https://a.example,https://b.example", "--cors-origin", "http://c.example:3000"]);
+        assert_eq!(args.browsers.cors_origin.len(), 3);
+        assert!(args.browsers.docs && args.browsers.hsts.is_none());
+        assert!(!parse(&["--docs", "off"]).browsers.docs && parse(&["--docs", "on"]).browsers.docs);
+        for bad in
+            [["--cors-origin", "*"], ["--cors-origin", "https://a.example/"], ["--docs", "maybe"], ["--hsts", "1"]]
+        {
+            assert!(Alone::try_parse_from([&["serve"], &bad[..]].concat()).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

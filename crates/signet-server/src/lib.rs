@@ -8,7 +8,7 @@ mod demo;
 mod error;
 mod management;
 mod server;
-mod shutdown;
+mod signals;
 mod system;
 mod telemetry;
 mod tls;

@@ -17,6 +17,7 @@ use signet_http::{
     Api, Metrics, Options, RateLimit,
     serve::{Limits, Serving, TlsConfig},
 };
+use tokio::sync::Notify;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     demo,
     error::Failure,
     management::{self, Phase, State},
-    shutdown::StopSignals,
+    signals::Signals,
     system::{Argon2Hasher, RandomIds, SystemClock},
     telemetry, tls,
 };
@@ -37,8 +38,10 @@ const OTHER_FILES: u64 = 512;
 pub(crate) fn run(args: ServeArgs, warnings: &[String]) -> Result<(), Failure> {
     args.check()?;
     // Lives until the end, so that the last lines are written.
-    let telemetry = telemetry::start(args.log_format, args.log.clone())?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let telemetry = telemetry::start(args.logging.log_format, args.logging.log.clone())?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     args.warn_of_what_is_allowed();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -51,11 +54,13 @@ pub(crate) fn run(args: ServeArgs, warnings: &[String]) -> Result<(), Failure> {
 }
 
 async fn serve(args: ServeArgs, lost_lines: ErrorCounter) -> Result<(), Failure> {
-    let mut signals = StopSignals::listen().map_err(|error| Failure::runtime("cannot listen to signals", error))?;
+    let reload = Arc::new(Notify::new());
+    let mut signals =
+        Signals::listen(Arc::clone(&reload)).map_err(|error| Failure::runtime("cannot listen to signals", error))?;
     let (delay, grace) = (args.shutdown_delay, args.drain_timeout);
     let running = tokio::select! {
-        running = start(args, lost_lines) => running?,
-        signal = signals.next() => {
+        running = start(args, lost_lines, reload) => running?,
+        signal = signals.stop() => {
             tracing::info!(signal, "stopped before the start was complete");
             return Ok(());
         }
@@ -64,7 +69,7 @@ async fn serve(args: ServeArgs, lost_lines: ErrorCounter) -> Result<(), Failure>
     let handle = serving.handle();
     let serving = tokio::spawn(serving);
     let signal = tokio::select! {
-        signal = signals.next() => signal,
+        signal = signals.stop() => signal,
         ended = serving => return Err(Failure::Runtime(match ended {
             Ok(Err(error)) => format!("the server ended by itself: {error}"),
             _ => "the server ended by itself".to_owned(),
@@ -79,7 +84,7 @@ async fn serve(args: ServeArgs, lost_lines: ErrorCounter) -> Result<(), Failure>
     };
     tokio::select! {
         () = drained => tracing::info!("stopped"),
-        signal = signals.next() => tracing::warn!(signal, "stopped at once, on the second signal"),
+        signal = signals.stop() => tracing::warn!(signal, "stopped at once, on the second signal"),
     }
     management.stop(false).await;
     Ok(())
@@ -91,22 +96,23 @@ struct Running {
     management: ServerHandle,
 }
 
-async fn start(args: ServeArgs, lost_lines: ErrorCounter) -> Result<Running, Failure> {
+async fn start(args: ServeArgs, lost_lines: ErrorCounter, reload: Arc<Notify>) -> Result<Running, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(RandomIds);
     let hasher = Argon2Hasher::start().map_err(|error| Failure::runtime("cannot start a thread", error))?;
     let hasher: Arc<dyn SecretHasher> = Arc::new(hasher);
     let verified = Arc::new(VerifiedKeys::default());
     let metrics = Metrics::default();
+    let expiry = tls::Expiry::default();
 
     // First of all, so that the process is seen to live while it waits for its database.
-    let state = Arc::new(State::new(&metrics, Arc::clone(&verified), lost_lines));
+    let state = Arc::new(State::new(&metrics, Arc::clone(&verified), lost_lines, expiry.clone()));
     let (listener, address) = bind(args.management.management_listen)?;
     let management = management::start(listener, Arc::clone(&state))
         .map_err(|error| Failure::runtime("cannot serve the management listener", error))?;
     tracing::info!(listener = "management", %address, url = %format!("http://{address}"), "listening");
 
-    let tls = load_tls(&args, &*clock)?;
+    let tls = load_tls(&args, &clock, expiry, reload)?;
     let backend = args.database.open(args.database_threads.map(u16::from)).await?;
     state.opened(backend.clone());
     // Only now, so that nobody is connected to a service that cannot answer yet.
@@ -136,7 +142,12 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
 }
 
 /// The certificate to serve, kept up to date from now on; `None` for plain HTTP.
-fn load_tls(args: &ServeArgs, clock: &dyn Clock) -> Result<Option<TlsConfig>, Failure> {
+fn load_tls(
+    args: &ServeArgs,
+    clock: &Arc<dyn Clock>,
+    expiry: tls::Expiry,
+    reload: Arc<Notify>,
+) -> Result<Option<TlsConfig>, Failure> {
     let failed = |error: tls::TlsError| Failure::runtime("cannot serve TLS", error);
     let files = match &args.tls {
         TlsArg::Off => return Ok(None),
@@ -158,9 +169,9 @@ fn load_tls(args: &ServeArgs, clock: &dyn Clock) -> Result<Option<TlsConfig>, Fa
         }
         tracing::warn!(option = "--allow-readable-key", "every user of this machine can read the private key");
     }
-    let (watch, config) = tls::Watch::start(files).map_err(failed)?;
+    let (watch, config) = tls::Watch::start(files, &expiry).map_err(failed)?;
     let config = Arc::new(ArcSwap::from_pointee(config));
-    tokio::spawn(tls::keep_fresh(watch, Arc::clone(&config)));
+    tokio::spawn(tls::keep_fresh(watch, Arc::clone(&config), expiry, reload, Arc::clone(clock)));
     Ok(Some(config))
 }
 
@@ -188,7 +199,7 @@ fn options(args: &ServeArgs) -> Options {
     Options {
         trusted_proxies: args.trusted_proxy.clone(),
         rate_limit: args.rate_limit.map(|limit| RateLimit { per_second: limit.per_second, burst: limit.burst }),
-        log_client_address: args.log_client_address,
+        log_client_address: args.logging.log_client_address,
         cors_origins: args.browsers.cors_origin.clone(),
         docs: args.browsers.docs,
         hsts: args.browsers.hsts,

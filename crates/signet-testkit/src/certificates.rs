@@ -1,4 +1,4 @@
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
 /// A certificate and its key, both as PEM.
 #[derive(Debug, Clone)]
@@ -40,9 +40,21 @@ impl CertificateAuthority {
     /// Where one of them is neither.
     #[must_use]
     pub fn identity(&self, hosts: &[&str]) -> Identity {
+        self.identity_until(hosts, (4096, 1, 1))
+    }
+
+    /// The same, valid until that year, month and day.
+    ///
+    /// # Panics
+    /// Where one of the hosts is neither, or the day does not exist.
+    #[must_use]
+    pub fn identity_until(&self, hosts: &[&str], (year, month, day): (i32, u8, u8)) -> Identity {
         let hosts = hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
         let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(hosts).expect("host names").signed_by(&key, &self.0);
+        let mut parameters = CertificateParams::new(hosts).expect("host names");
+        parameters.not_before = date_time_ymd(2000, 1, 1);
+        parameters.not_after = date_time_ymd(year, month, day);
+        let certificate = parameters.signed_by(&key, &self.0);
         Identity { certificate: certificate.expect("a certificate").pem(), key: key.serialize_pem() }
     }
 }

@@ -56,7 +56,9 @@ impl Command {
     /// `warnings` go to the log, or to stderr where the command has no log.
     fn run(self, warnings: &[String]) -> Result<(), Failure> {
         if !matches!(self, Self::Serve(_)) {
-            warnings.iter().for_each(|warning| tell("warning", warning));
+            for warning in warnings {
+                tell("warning", warning);
+            }
         }
         match self {
             Self::Serve(args) => server::run(*args, warnings),

@@ -13,8 +13,8 @@ use crate::{error::Failure, telemetry::LogFormat};
 /// Serve the API
 ///
 /// Without options: https://localhost:4401 with a self-signed certificate, and the data in signet.db in the current
-/// directory. On SIGTERM and SIGINT, readiness fails first, then no more connections are accepted and every accepted
-/// request is answered; a second signal ends the process at once.
+/// directory. On SIGTERM, SIGINT and SIGQUIT, readiness fails first, then no more connections are accepted and every
+/// accepted request is answered; a second signal ends the process at once. On SIGHUP, the certificate is read again.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Listeners")]
 pub(crate) struct ServeArgs {
@@ -90,18 +90,25 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) drain_timeout: Duration,
 
+    #[command(flatten)]
+    pub(crate) logging: LogArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Log")]
+pub(crate) struct LogArgs {
     /// How log lines look; they go to stderr
-    #[arg(long, env = "SIGNET_LOG_FORMAT", hide_env_values = true, help_heading = "Log")]
+    #[arg(long, env = "SIGNET_LOG_FORMAT", hide_env_values = true)]
     #[arg(value_name = "FORMAT", value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
 
-    /// What is logged: a level (error, warn, info, debug, trace) or target=level, with commas
-    #[arg(long, env = "SIGNET_LOG", hide_env_values = true, help_heading = "Log")]
+    /// What is logged: a level (error, warn, info, debug, trace, off) or target=level, with commas
+    #[arg(long, env = "SIGNET_LOG", hide_env_values = true)]
     #[arg(value_name = "FILTER", default_value = "info,actix_server=warn,actix_http=off", value_parser = values::filter)]
     pub(crate) log: EnvFilter,
 
     /// Show the client's address in the line of each request; it is personal data
-    #[arg(long, env = "SIGNET_LOG_CLIENT_ADDRESS", hide_env_values = true, help_heading = "Log")]
+    #[arg(long, env = "SIGNET_LOG_CLIENT_ADDRESS", hide_env_values = true)]
     #[arg(action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub(crate) log_client_address: bool,
 }

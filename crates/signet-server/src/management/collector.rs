@@ -11,7 +11,7 @@ use prometheus_client::{
 use signet_application::api_keys::VerifiedKeys;
 
 use super::process;
-use crate::backend::Backend;
+use crate::{backend::Backend, tls::Expiry};
 use tracing_appender::non_blocking::ErrorCounter;
 
 /// What is looked up when it is asked for: connections, the memory of verified keys, the process.
@@ -19,11 +19,17 @@ pub(super) struct Gauges {
     backend: Arc<OnceLock<Backend>>,
     verified: Arc<VerifiedKeys>,
     lost_lines: ErrorCounter,
+    expiry: Expiry,
 }
 
 impl Gauges {
-    pub(super) fn new(backend: Arc<OnceLock<Backend>>, verified: Arc<VerifiedKeys>, lost_lines: ErrorCounter) -> Self {
-        Self { backend, verified, lost_lines }
+    pub(super) fn new(
+        backend: Arc<OnceLock<Backend>>,
+        verified: Arc<VerifiedKeys>,
+        lost_lines: ErrorCounter,
+        expiry: Expiry,
+    ) -> Self {
+        Self { backend, verified, lost_lines, expiry }
     }
 }
 
@@ -59,6 +65,11 @@ impl Collector for Gauges {
         }
         if let Some(seconds) = process.started_at {
             gauge("process_start_time_seconds", "When the process started, since 1970", seconds)?;
+        }
+        if let Some(seconds) = self.expiry.unix_seconds() {
+            let (name, help) =
+                ("signet_certificate_expiry_timestamp_seconds", "When the TLS certificate expires, since 1970");
+            write(&mut encoder, name, help, &ConstGauge::new(seconds))?;
         }
         let keys = self.verified.state();
         write(&mut encoder, "signet_verified_keys", "Verified keys in memory", &ConstGauge::new(keys.entries))?;

@@ -6,7 +6,7 @@ mod state;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, http::header, web};
+use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, dev::ServerHandle, http::header, web};
 use prometheus_client::encoding::text::encode;
 
 pub(crate) use state::{Phase, State};
@@ -31,10 +31,20 @@ pub(crate) fn start(listener: TcpListener, state: Arc<State>) -> io::Result<Serv
 }
 
 fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(web::resource("/livez").get(live))
-        .service(web::resource("/readyz").get(ready))
-        .service(web::resource("/metrics").get(metrics));
+    config.service(resource("/livez", live)).service(resource("/readyz", ready)).service(resource("/metrics", metrics));
+}
+
+/// Answers `GET` and `HEAD`, for which the server leaves the body out; refuses other methods.
+fn resource<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args, Output = HttpResponse>,
+    Args: FromRequest + 'static,
+{
+    let refuse = || async { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, HEAD")).finish() };
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(refuse))
 }
 
 /// The process can answer. Nothing else is looked at: a restart heals no database.
@@ -75,7 +85,12 @@ mod tests {
 
     fn state() -> State {
         let lost_lines = tracing_appender::non_blocking(std::io::sink()).0.error_counter();
-        State::new(&signet_http::Metrics::default(), Arc::new(VerifiedKeys::default()), lost_lines)
+        State::new(
+            &signet_http::Metrics::default(),
+            Arc::new(VerifiedKeys::default()),
+            lost_lines,
+            crate::tls::Expiry::default(),
+        )
     }
 
     async fn get(state: &Arc<State>, path: &str) -> (u16, String) {

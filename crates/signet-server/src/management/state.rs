@@ -8,7 +8,7 @@ use signet_application::api_keys::VerifiedKeys;
 use signet_domain::ports::StoreError;
 
 use super::collector::Gauges;
-use crate::backend::Backend;
+use crate::{backend::Backend, tls::Expiry};
 use tracing_appender::non_blocking::ErrorCounter;
 
 /// Where the service is in its life.
@@ -33,11 +33,16 @@ pub(crate) struct State {
 
 impl State {
     /// A service that is starting.
-    pub(crate) fn new(metrics: &signet_http::Metrics, verified: Arc<VerifiedKeys>, lost_lines: ErrorCounter) -> Self {
+    pub(crate) fn new(
+        metrics: &signet_http::Metrics,
+        verified: Arc<VerifiedKeys>,
+        lost_lines: ErrorCounter,
+        expiry: Expiry,
+    ) -> Self {
         let backend = Arc::new(OnceLock::new());
         let mut registry = Registry::default();
         metrics.register(&mut registry);
-        registry.register_collector(Box::new(Gauges::new(Arc::clone(&backend), verified, lost_lines)));
+        registry.register_collector(Box::new(Gauges::new(Arc::clone(&backend), verified, lost_lines, expiry)));
         Self { phase: Mutex::new(Phase::Starting), backend, registry, database_was_ready: AtomicBool::new(true) }
     }
 

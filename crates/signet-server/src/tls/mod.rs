@@ -1,5 +1,6 @@
 //! The server's side of TLS: where its certificate comes from, and how a new one takes effect.
 
+mod expiry;
 mod files;
 mod reload;
 mod self_signed;
@@ -12,6 +13,7 @@ use std::{
 use rustls::{ServerConfig, crypto::ring, version};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
+pub(crate) use expiry::Expiry;
 pub(crate) use files::CertificateFiles;
 pub(crate) use reload::{Watch, keep_fresh};
 pub(crate) use self_signed::ensure as ensure_self_signed;
@@ -37,10 +39,18 @@ impl TlsError {
     }
 }
 
+/// What was read from the files.
+#[derive(Debug)]
+struct Loaded {
+    config: ServerConfig,
+    /// Seconds since 1970.
+    expires_at: Option<i64>,
+}
+
 /// TLS 1.2 and 1.3 with these files.
 ///
 /// The only protocol offered is HTTP/1.1, because that is the only one spoken.
-fn load(files: &CertificateFiles) -> Result<ServerConfig, TlsError> {
+fn load(files: &CertificateFiles) -> Result<Loaded, TlsError> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| TlsError::file(&files.certificate, pem_error(&error, "certificate")))?;
@@ -54,6 +64,7 @@ fn load(files: &CertificateFiles) -> Result<ServerConfig, TlsError> {
         key: files.key.clone(),
         reason: error.to_string(),
     };
+    let expires_at = expiry::of_chain(&chain);
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .map_err(mismatch)?
@@ -61,7 +72,7 @@ fn load(files: &CertificateFiles) -> Result<ServerConfig, TlsError> {
         .with_single_cert(chain, key)
         .map_err(mismatch)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Loaded { config, expires_at })
 }
 
 fn pem_error(error: &rustls_pki_types::pem::Error, wanted: &str) -> String {

@@ -94,7 +94,7 @@ mod tests {
         assert!(!files.key_is_public());
         assert_eq!(ensure(&directory, now()).expect("kept"), files);
         assert_eq!((fs::read(&files.certificate).expect("read"), fs::read(&files.key).expect("read")), before);
-        let config = load(&files).expect("a pair that works");
+        let config = load(&files).expect("a pair that works").config;
         assert_eq!(config.alpn_protocols, [b"http/1.1"]);
     }
 

@@ -24,10 +24,19 @@ fn becomes(server: &Server, path: &str, expected: u16) {
     }
 }
 
+/// The answer of the management listener, as it stands.
+fn raw(server: &Server, line: &str) -> String {
+    let mut stream = TcpStream::connect(server.management).expect("a connection");
+    write!(stream, "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
 on_both! {
     fn a_stopping_server_fails_its_readiness_and_answers_what_it_accepted(place: &Place) {
         let key = place.partner().key;
-        for signal in [Signal::TERM, Signal::INT] {
+        for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
             let mut server = place.serve(&["--tls", "off"]);
             let body = format!(r#"{{"name": "John Doe", "email": "john{}@example.com"}}"#, signal.as_raw());
             let (first, rest) = body.split_at(20);
@@ -60,6 +69,21 @@ on_both! {
         }
     }
 
+    fn other_signals_do_not_stop_the_service(place: &Place) {
+        let mut server = place.serve(&[]);
+        for (signal, name, message) in [
+            (Signal::HUP, "SIGHUP", "reload requested"),
+            (Signal::USR1, "SIGUSR1", "signal ignored"),
+            (Signal::USR2, "SIGUSR2", "signal ignored"),
+        ] {
+            let start = server.log.len();
+            server.signal(signal);
+            assert_eq!(server.event(start, message)["signal"], name);
+            assert_eq!(server.ask("/readyz").0, 200);
+        }
+        assert!(server.stop().success());
+    }
+
     fn the_management_listener_tells_how_the_service_is(place: &Place) {
         let (server, client) = place.service();
         assert_eq!(server.ask("/livez"), (200, "live\n".to_owned()));
@@ -77,6 +101,12 @@ on_both! {
             "process_resident_memory_bytes ",
         ] {
             assert!(metrics.lines().any(|found| found.starts_with(line)), "{line} is missing in\n{metrics}");
+        }
+        for path in ["/livez", "/readyz", "/metrics"] {
+            let head = raw(&server, &format!("HEAD {path}"));
+            assert!(head.starts_with("HTTP/1.1 200 OK") && head.ends_with("\r\n\r\n"), "{head}");
+            let refused = raw(&server, &format!("POST {path}")).to_lowercase();
+            assert!(refused.starts_with("http/1.1 405 ") && refused.contains("\r\nallow: get, head\r\n"), "{refused}");
         }
         // Neither listener has the other's routes.
         assert_eq!(server.ask("/partner/v1/all-users").0, 404);

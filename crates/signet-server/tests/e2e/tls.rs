@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
 use rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned, SupportedProtocolVersion,
     crypto::ring, version,
@@ -109,4 +110,38 @@ fn a_certificate_that_is_replaced_takes_effect_without_a_restart() {
     let mut answer = String::new();
     open.read_to_string(&mut answer).expect("an answer on the connection that was open");
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+}
+
+#[test]
+fn certificate_near_its_end_is_warned_about_and_read_again_on_sighup() {
+    let place = Place::sqlite();
+    let authority = CertificateAuthority::new();
+    let write = |until: (i32, u8, u8)| {
+        let identity = authority.identity_until(&["localhost"], until);
+        for (name, text) in [("tls.crt", identity.certificate), ("tls.key", identity.key)] {
+            fs::write(place.path().join(name), text).expect("written");
+            fs::set_permissions(place.path().join(name), fs::Permissions::from_mode(0o600)).expect("an own file");
+        }
+    };
+    write((2020, 1, 2));
+    let server = place.serve(&["--tls", "tls.crt,tls.key"]);
+    let warning = server.event(0, "the TLS certificate has expired");
+    assert_eq!((&warning["level"], &warning["expires_at"]), (&"WARN".into(), &"2020-01-02T00:00:00Z".into()));
+    let expiry = |server: &Server| {
+        let metrics = server.ask("/metrics").1;
+        let line = metrics.lines().find(|line| line.starts_with("signet_certificate_expiry_timestamp_seconds "));
+        line.and_then(|line| line.rsplit(' ').next()).unwrap_or_else(|| panic!("{metrics}")).to_owned()
+    };
+    assert_eq!(expiry(&server), "1577923200");
+
+    let start = server.log.len();
+    server.signal(Signal::HUP);
+    server.event(start, "certificate reloaded");
+    server.event(start, "the TLS certificate has expired");
+
+    drop(server);
+    write((2100, 1, 1));
+    let server = place.serve(&["--tls", "tls.crt,tls.key"]);
+    assert_eq!(expiry(&server), "4102444800");
+    assert!(server.log.all().iter().all(|line| !line.contains("the TLS certificate")));
 }

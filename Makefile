@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The two that a newcomer needs: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth faults faults-long fuzz mutants toolchain nightly postgres fault-tools browser
+.PHONY: help run test test-browser schemathesis check fmt clippy deny advisories sbom docs lint openapi bench bench-quick bench-growth faults faults-long fuzz mutants toolchain nightly postgres fault-tools browser
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
@@ -30,6 +30,10 @@ test: toolchain postgres ## Run all tests; finds or installs the PostgreSQL they
 
 test-browser: toolchain browser ## Use Swagger UI in a headless Chromium, which it finds or installs
 	cargo test --locked -p signet-server --features browser --test e2e browser::
+
+schemathesis: toolchain ## Compare the answers of a server with its OpenAPI document (Schemathesis, which it installs); one minute
+	cargo build --locked --bin signet
+	.ci/schemathesis/run target/debug/signet $(ARGS)
 
 check: fmt clippy deny docs lint ## Formatting, lints, dependencies, documentation, the OpenAPI document
 

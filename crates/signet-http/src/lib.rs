@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod client_ip;
 mod compression;
+mod connection_events;
 mod cors;
 mod envelope;
 mod error;

@@ -7,12 +7,15 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// What the server counts about requests. Clones count together.
+use crate::connection_events::ConnectionMetrics;
+
+/// What the server counts about requests and connections. Clones count together.
 #[derive(Clone)]
 pub struct Metrics {
     requests: Family<Answered, Counter>,
     durations: Family<Asked, Histogram>,
     in_flight: Gauge,
+    pub(crate) connections: ConnectionMetrics,
 }
 
 /// Labels come from this program only, never from a request, so the number of series is bounded.
@@ -35,7 +38,8 @@ const BUCKETS: [f64; 14] =
 
 impl Metrics {
     /// Adds `http_requests_total` by route pattern, method and status, `http_request_duration_seconds` by route
-    /// pattern and method, and `http_requests_in_flight` to the registry.
+    /// pattern and method, `http_requests_in_flight`, `http_connections`, and `http_connections_ended_total` by reason to
+    /// the registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register_with_unit(
@@ -45,6 +49,7 @@ impl Metrics {
             self.durations.clone(),
         );
         registry.register("http_requests_in_flight", "Requests being answered", self.in_flight.clone());
+        self.connections.register(registry);
     }
 
     pub(crate) fn begin(&self) {
@@ -64,6 +69,7 @@ impl Default for Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
+            connections: ConnectionMetrics::default(),
         }
     }
 }

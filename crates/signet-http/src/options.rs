@@ -35,6 +35,16 @@ pub struct RateLimit {
     pub burst: NonZeroU32,
 }
 
+impl Options {
+    /// The defaults with that time for the body. There is a second more for the answer, and never less than 10 s in all.
+    #[must_use]
+    pub fn with_body_deadline(body_deadline: Duration) -> Self {
+        let defaults = Self::default();
+        let deadline = defaults.deadline.max(body_deadline + Duration::from_secs(1));
+        Self { deadline, body_deadline, ..defaults }
+    }
+}
+
 impl Default for Options {
     /// No proxies, no rate limit, 10 s for a request, 9 s of them for its body, no addresses in the log, no other
     /// origins, pages for browsers, no `Strict-Transport-Security`.

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use signet_application::{
@@ -8,7 +8,10 @@ use signet_application::{
 };
 use signet_domain::{PartnerId, ports::IdGenerator};
 
-use crate::{Metrics, Options, RateLimit, error::Failure, log_sampler::LogSampler, serve::Drain};
+use crate::{
+    Metrics, Options, RateLimit, connection_events::ConnectionEvent, error::Failure, log_sampler::LogSampler,
+    serve::Drain,
+};
 
 /// The use cases that the routes call.
 #[expect(missing_docs, reason = "each is the use case of the same name")]
@@ -43,6 +46,16 @@ impl Shared {
             RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
         });
         Self { api, options, metrics, drain, log_sampler: LogSampler::default(), rate_limiter }
+    }
+
+    /// Counts an event of a connection, and logs it unless there are many of its kind.
+    pub(crate) fn connection_event(&self, event: ConnectionEvent, client: Option<IpAddr>) {
+        self.metrics.connections.count(event);
+        let reason = event.reason();
+        if self.log_sampler.admits(reason) {
+            let client_address = client.filter(|_| self.options.log_client_address);
+            tracing::info!(reason, client_address = client_address.map(tracing::field::display), "connection ended");
+        }
     }
 
     /// Counts a request of the partner, or says when it may come again.

@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
     sync::Arc,
 };
 
@@ -203,14 +204,22 @@ fn options(args: &ServeArgs) -> Options {
         cors_origins: args.browsers.cors_origin.clone(),
         docs: args.browsers.docs,
         hsts: args.browsers.hsts,
-        ..Options::default()
+        ..Options::with_body_deadline(args.body_timeout)
     }
 }
 
 fn limits(args: &ServeArgs) -> Limits {
     let defaults = Limits::default();
-    let workers = args.workers.map_or(defaults.workers, usize::from);
-    Limits { connections: affordable(args.max_connections.get()), workers, ..defaults }
+    Limits {
+        head: args.head_timeout,
+        request: Limits::request_for(options(args).deadline),
+        write_stall: args.write_timeout,
+        idle: args.idle_timeout,
+        connections: affordable(args.max_connections.get()),
+        connections_per_address: args.max_connections_per_address.map(NonZeroUsize::from),
+        workers: args.workers.map_or(defaults.workers, usize::from),
+        ..defaults
+    }
 }
 
 /// As many connections as were asked for, or as the system allows: the limit of open files is raised as far as it may.

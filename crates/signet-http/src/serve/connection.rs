@@ -1,6 +1,7 @@
 use std::{
     io,
     mem::{self, MaybeUninit},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -14,16 +15,17 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    Limits, Place,
+    Limits,
     alarm::Alarm,
     body_signal::BodySignal,
+    connections::ConnectionPermit,
     drain::LINGER,
     incoming::Incoming,
     lingering::Lingering,
     outgoing::{Begins, Outgoing},
     refusing::{Refusing, Rejection},
 };
-use crate::Shared;
+use crate::{Shared, connection_events::ConnectionEvent};
 
 /// How many bytes of requests to come are kept while one is answered; then the client has to wait.
 const MOST_AHEAD: usize = 16 * 1024;
@@ -68,7 +70,8 @@ pub(super) struct Connection {
     lingers: bool,
     lingering: Option<Lingering>,
     alarm: Box<Alarm>,
-    _place: Place,
+    permit: ConnectionPermit,
+    client: Option<SocketAddr>,
 }
 
 /// The client has not taken all that was written for it.
@@ -80,7 +83,14 @@ struct Stalled {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, limits: Limits, shared: &Arc<Shared>, place: Place) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        limits: Limits,
+        shared: &Arc<Shared>,
+        permit: ConnectionPermit,
+        client: Option<SocketAddr>,
+    ) -> Self {
+        permit.is_idle();
         let since = Instant::now();
         let deadline = since + limits.head;
         Self {
@@ -100,7 +110,8 @@ impl Connection {
             lingers: false,
             lingering: None,
             alarm: Box::new(Alarm::new(deadline, &shared.drain)),
-            _place: place,
+            permit,
+            client,
         }
     }
 
@@ -120,11 +131,17 @@ impl Connection {
             }
         };
         if !had_head && self.incoming.has_head() {
+            self.permit.is_busy();
             self.expect_within(self.limits.request);
         } else if was_idle {
+            self.permit.is_incomplete();
             self.expect_within(self.limits.head);
         }
         taken
+    }
+
+    fn count(&self, event: ConnectionEvent) {
+        self.shared.connection_event(event, self.client.map(|client| client.ip()));
     }
 
     fn reject(&mut self, rejection: Rejection) {
@@ -158,8 +175,12 @@ impl Connection {
         self.outgoing = Outgoing::default();
         if self.ahead.is_empty() {
             self.expect_within(self.limits.idle);
-            // Nobody may look at this connection again before its deadline.
+            self.permit.is_idle();
+            // Nobody may look at this connection again before one of these wakes it.
             self.alarm.is_past(self.deadline, context);
+            if self.permit.is_evicted(context.waker()) {
+                context.waker().wake_by_ref();
+            }
         } else {
             self.expect_within(self.limits.head);
             context.waker().wake_by_ref();
@@ -227,8 +248,13 @@ impl Connection {
             Some(closes_at) if self.incoming.is_idle() => self.deadline.min(closes_at.max(self.since + LINGER)),
             _ => self.deadline,
         };
-        if !self.alarm.is_past(deadline, context) {
+        let is_past = self.alarm.is_past(deadline, context);
+        let is_evicted = !self.incoming.has_head() && self.permit.is_evicted(context.waker());
+        if !is_past && !is_evicted {
             return Poll::Pending;
+        }
+        if !is_evicted && !self.incoming.has_head() && !self.incoming.is_idle() {
+            self.count(ConnectionEvent::HeadTimedOut);
         }
         // Where no request has begun, there is no response that could be lost.
         self.lingers &= self.incoming.has_head();
@@ -255,6 +281,7 @@ impl Connection {
         let mut stalled = *self.stalled.get_or_insert(Stalled { since: Instant::now(), taken: 0 });
         if self.alarm.is_past(stalled.since + self.limits.write_stall, context) {
             if stalled.taken < LEAST_TAKEN {
+                self.count(ConnectionEvent::SlowReader);
                 self.stream.give_up();
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
@@ -360,15 +387,18 @@ impl AsyncWrite for Connection {
             Some(lingering) => lingering,
             None => match this.stream.writer().poll_shutdown(context) {
                 Poll::Pending => return this.stalls(context).map(Err),
-                Poll::Ready(Ok(())) if this.lingers => this.lingering.insert(Lingering::begin()),
+                Poll::Ready(Ok(())) if this.lingers => {
+                    this.permit.is_incomplete();
+                    this.lingering.insert(Lingering::begin())
+                }
                 done @ Poll::Ready(_) => return done,
             },
         };
         let deadline = lingering.deadline;
-        if lingering.poll(&mut this.stream, context).is_ready() || this.alarm.is_past(deadline, context) {
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
+        let is_over = lingering.poll(&mut this.stream, context).is_ready()
+            || this.alarm.is_past(deadline, context)
+            || this.permit.is_evicted(context.waker());
+        if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
 

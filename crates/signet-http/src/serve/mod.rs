@@ -7,22 +7,22 @@ mod alarm;
 mod body_signal;
 mod chunks;
 mod connection;
+mod connections;
 mod door;
 mod drain;
 mod head;
 mod incoming;
 mod lingering;
+mod open;
 mod outgoing;
 mod refusing;
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -36,24 +36,20 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 
 pub(crate) use self::{body_signal::BodySignal, drain::Drain};
 use self::{
-    connection::{Connection, Stream},
+    connection::Connection,
+    connections::{ConnectionPermit, Connections},
     door::Door,
     drain::LINGER,
+    open::open,
 };
-use crate::{Api, Metrics, Options, Shared, app, log_sampler};
+use crate::{Api, Metrics, Options, Shared, app, connection_events::ConnectionEvent, log_sampler};
 
 /// How long the threads of a server may take to hear of what one of them was told, and a client to complete a connection
 /// that it has begun.
 const SETTLE: Duration = Duration::from_millis(200);
-
-/// How much of an answer the kernel takes beyond what it has sent. Else it takes megabytes for a client that does not
-/// read, which would then pass for an idle one.
-#[cfg(target_os = "linux")]
-const MOST_UNSENT: u32 = 64 * 1024;
 
 /// What a client may take, and how many may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +64,38 @@ pub struct Limits {
     pub write_stall: Duration,
     /// How long a connection is kept for a next request.
     pub idle: Duration,
-    /// How many connections there may be at once; one more is closed at once.
+    /// How many connections there may be at once. For one more, the longest idle one is closed, or that one itself.
     pub connections: usize,
+    /// How many of them may come from one address, or from one network of 64 bits; `None` for any number. Those of
+    /// trusted proxies are not counted.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// How many threads serve them.
     pub workers: usize,
 }
 
 impl Default for Limits {
-    /// 5 s for a handshake or a head, 12 s for a request, 10 s for a client that does not read, 60 s of idleness, 10,000
-    /// connections, a worker for each core.
+    /// 5 s for a handshake or a head, 12 s for a request, 10 s for a client that does not read, 75 s of idleness, 10,000
+    /// connections from anywhere, a worker for each core.
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(5),
             head: Duration::from_secs(5),
-            request: Duration::from_secs(12),
+            request: Self::request_for(Options::default().deadline),
             write_stall: Duration::from_secs(10),
-            idle: Duration::from_mins(1),
+            // Load balancers keep a connection for 60 s or less, and must be the first to close it.
+            idle: Duration::from_secs(75),
             connections: 10_000,
+            connections_per_address: None,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }
+    }
+}
+
+impl Limits {
+    /// A limit for requests that all get an answer by `deadline`: the connection ends only where one does not.
+    #[must_use]
+    pub fn request_for(deadline: Duration) -> Duration {
+        deadline + Duration::from_secs(2)
     }
 }
 
@@ -120,8 +129,8 @@ pub fn serve(
 ) -> io::Result<Serving> {
     let drain = Arc::new(Drain::default());
     let door = Arc::new(Door::of(&listener)?);
+    let connections = Arc::new(Connections::new(&limits, &options.trusted_proxies, metrics.clone()));
     let shared = Arc::new(Shared::new(api, options, metrics, Arc::clone(&drain)));
-    let connections = Arc::new(AtomicUsize::new(0));
     tokio::spawn(log_sampler::report_every_second(Arc::downgrade(&shared)));
 
     let server = Server::build()
@@ -146,8 +155,14 @@ pub fn serve(
                 .h1(map_config(app(&shared), |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
                 let (tls, shared) = (tls.clone(), Arc::clone(&shared));
-                let place = Place::take(&connections, limits.connections);
-                async move { open(stream, tls, limits, shared, place?).await.map_err(DispatchError::Io) }
+                let peer = stream.peer_addr().ok();
+                let permit = admit(&connections, peer, &shared);
+                async move {
+                    let permit = permit?;
+                    let stream =
+                        open(stream, tls, limits.handshake, &shared, &permit).await.map_err(DispatchError::Io)?;
+                    Ok((Connection::new(stream, limits, &shared, permit, peer), peer))
+                }
             })
             .and_then(http.map_init_err(|_error| ()))
         })?
@@ -156,46 +171,24 @@ pub fn serve(
     Ok(Serving { server, handle })
 }
 
-/// Makes a connection out of a stream of bytes.
-async fn open(
-    stream: TcpStream,
-    tls: Option<TlsConfig>,
-    limits: Limits,
-    shared: Arc<Shared>,
-    place: Place,
-) -> io::Result<(Connection, Option<SocketAddr>)> {
-    let peer = stream.peer_addr().ok();
-    stream.set_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT)?;
-    let stream = match tls {
-        None => Stream::Plain(stream),
-        Some(config) => {
-            let handshake = TlsAcceptor::from(config.load_full()).accept(stream);
-            let stream = timeout(limits.handshake, handshake).await;
-            Stream::Tls(Box::new(stream.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??))
+/// Lets a connection in, or counts that it is not.
+fn admit(
+    connections: &Arc<Connections>,
+    peer: Option<SocketAddr>,
+    shared: &Shared,
+) -> Result<ConnectionPermit, DispatchError> {
+    let address = peer.map(|peer| peer.ip());
+    match connections.admit(address) {
+        Ok((permit, made_room)) => {
+            if made_room {
+                shared.connection_event(ConnectionEvent::MadeRoom, None);
+            }
+            Ok(permit)
         }
-    };
-    Ok((Connection::new(stream, limits, &shared, place), peer))
-}
-
-/// One of the places for connections; given back when it is dropped.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(taken: &Arc<AtomicUsize>, limit: usize) -> Result<Self, DispatchError> {
-        let place = Self(Arc::clone(taken));
-        if taken.fetch_add(1, Ordering::Relaxed) < limit {
-            Ok(place)
-        } else {
-            Err(DispatchError::Io(io::Error::from(io::ErrorKind::QuotaExceeded)))
+        Err(event) => {
+            shared.connection_event(event, address);
+            Err(DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))
         }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

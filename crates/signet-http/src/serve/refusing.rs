@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Shared,
+    connection_events::ConnectionEvent,
     envelope::refusal_json,
     error::{Code, Detail, Failure},
     observe,
@@ -31,6 +32,8 @@ pub(super) enum Rejection {
     HeadTooLarge,
     /// `CONNECT` makes a tunnel of all that follows, so nothing that follows can be a request.
     Connect,
+    /// It is not TLS, and must be.
+    PlainHttp,
     /// actix itself failed.
     Internal,
 }
@@ -48,7 +51,18 @@ impl Rejection {
             Self::Connect => {
                 Failure { message: "CONNECT is not supported.".into(), ..Failure::method_not_allowed(ALL_METHODS) }
             }
+            Self::PlainHttp => Failure::saying(Code::ValidationFailed, "This port speaks HTTPS, not plain HTTP."),
             Self::Internal => Failure::new(Code::InternalError),
+        }
+    }
+
+    fn event(self) -> Option<ConnectionEvent> {
+        match self {
+            Self::Malformed => Some(ConnectionEvent::Malformed),
+            Self::HeadTooLarge => Some(ConnectionEvent::HeadTooLarge),
+            Self::Connect => Some(ConnectionEvent::Connect),
+            Self::PlainHttp => Some(ConnectionEvent::PlainHttp),
+            Self::Internal => None,
         }
     }
 }
@@ -84,6 +98,10 @@ impl Refusing {
             json.len(),
             advice = advice.unwrap_or_default(),
         );
+        // The line of the request says the rest.
+        if let Some(event) = rejection.event() {
+            shared.metrics.connections.count(event);
+        }
         observe::no_request(shared, &request_id, failure.code);
         let text = [head.into_bytes(), json].concat();
         Self { text, written: 0, lingering: None, deadline: Instant::now() + LINGER_TIME }

@@ -1,6 +1,6 @@
 //! Connections: what a slow client may take, and how the server stops.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use signet_conformance::InMemoryStore;
@@ -166,23 +166,105 @@ async fn client_that_still_sends_gets_the_whole_last_answer() {
     }
 }
 
+/// The counters of what happened to connections.
+fn ended(server: &Server, reason: &str) -> u64 {
+    let mut registry = Registry::default();
+    server.metrics.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("text");
+    let name = format!("http_connections_ended_total{{reason=\"{reason}\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    line.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{text}"))
+}
+
 #[actix_web::test]
-async fn one_connection_too_many_is_closed_at_once() {
+async fn new_connection_is_refused_while_all_others_serve_a_request() {
     let server = Server::start(Limits { connections: 1, ..patient() }).await;
-    let mut first = server.connect().await;
-    first.send(&server.get("/partner/v1/all-users")).await;
-    assert!(first.answer().await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let mut busy = server.connect().await;
+    let post = server.get("/partner/v1/register-user").replace("GET", "POST");
+    let head = post.replace("\r\n\r\n", "\r\nContent-Type: application/json\r\nContent-Length: 2\r\n");
+    busy.send(&(head + "Expect: 100-continue\r\n\r\n")).await;
+    assert!(busy.answer().await.starts_with("HTTP/1.1 100 "));
     assert_eq!(server.connect().await.rest().await, "");
-    drop(first);
-    // The place is free once the server has noticed.
-    loop {
+    assert_eq!((ended(&server, "full"), ended(&server, "made_room")), (1, 0));
+    busy.send("{}").await;
+    assert!(busy.answer().await.starts_with("HTTP/1.1 400 "));
+    // It makes room once the server has noticed that it is idle.
+    while ended(&server, "made_room") == 0 {
         let mut next = server.connect().await;
-        let _ = next.0.write_all(server.get("/partner/v1/all-users").as_bytes()).await;
-        let mut answer = [0; 12];
-        if next.0.read_exact(&mut answer).await.is_ok() {
-            assert_eq!(&answer, b"HTTP/1.1 200");
-            break;
-        }
+        let last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        // It may be refused before.
+        let _ = next.0.write_all(last.as_bytes()).await;
+        next.rest().await;
+    }
+    assert_eq!(busy.rest().await, "");
+}
+
+#[actix_web::test]
+async fn longest_idle_connection_is_closed_for_a_new_one() {
+    let server = Server::start(Limits { connections: 3, ..patient() }).await;
+    let get = server.get("/partner/v1/all-users");
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        client.send(&get).await;
+        client.answer().await;
+        clients.push(client);
+        // Idle times are compared by the millisecond.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    clients[0].send(&get).await;
+    clients[0].answer().await;
+    for longest_idle in [1, 2, 0] {
+        let mut new = server.connect().await;
+        new.send(&get).await;
+        assert!(new.answer().await.starts_with("HTTP/1.1 200 "));
+        assert_eq!(clients[longest_idle].rest().await, "");
+        clients.push(new);
+    }
+    assert_eq!((ended(&server, "made_room"), ended(&server, "full")), (3, 0));
+}
+
+#[actix_web::test]
+async fn address_may_have_as_many_connections_as_its_limit() {
+    let limits = Limits { connections_per_address: NonZeroUsize::new(2), ..patient() };
+    let server = Server::start(limits).await;
+    let get = server.get("/partner/v1/all-users");
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.send(&get).await;
+        client.answer().await;
+        clients.push(client);
+    }
+    assert_eq!(server.connect().await.rest().await, "");
+    assert_eq!(ended(&server, "full_for_address"), 1);
+}
+
+#[actix_web::test]
+async fn what_strangers_do_to_connections_is_counted() {
+    let server = Server::start(Limits { head: SHORT, write_stall: SHORT, ..patient() }).await;
+    let mut client = server.connect().await;
+    client.send("GET /docs HTTP/1.1\r\n").await;
+    assert_eq!(client.rest().await, "");
+    for request in ["nonsense\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\n\r\n", &"a".repeat(40_000)] {
+        let mut client = server.connect().await;
+        client.send(request).await;
+        client.rest().await;
+    }
+    let mut client = server.connect().await;
+    client.send(&server.get("/docs/swagger-ui-bundle.js")).await;
+    let reset = client.0.ready(tokio::io::Interest::ERROR);
+    tokio::time::timeout(LONG, reset).await.expect("it is reset").expect("a socket");
+    for (reason, count) in [
+        ("head_timeout", 1),
+        ("malformed_request", 1),
+        ("connect_method", 1),
+        ("head_too_large", 1),
+        ("slow_reader", 1),
+        ("full", 0),
+    ] {
+        assert_eq!(ended(&server, reason), count, "{reason}");
     }
 }
 

@@ -19,7 +19,16 @@ pub(super) const SHORT: Duration = Duration::from_millis(200);
 pub(super) const LONG: Duration = Duration::from_mins(1);
 
 pub(super) fn patient() -> Limits {
-    Limits { handshake: LONG, head: LONG, request: LONG, write_stall: LONG, idle: LONG, connections: 100, workers: 1 }
+    Limits {
+        handshake: LONG,
+        head: LONG,
+        request: LONG,
+        write_stall: LONG,
+        idle: LONG,
+        connections: 100,
+        connections_per_address: None,
+        workers: 1,
+    }
 }
 
 pub(super) struct Server {

@@ -6,9 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     BrowserArgs, DatabaseArgs, RateLimitArg, TlsArg,
-    values::{self, address, duration, network},
+    values::{self, address, duration, network, timeout},
 };
 use crate::{error::Failure, telemetry::LogFormat};
+
+const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// Serve the API
 ///
@@ -75,6 +77,32 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "SIGNET_MAX_CONNECTIONS", hide_env_values = true, help_heading = "Limits")]
     #[arg(value_name = "N", default_value = "10000")]
     pub(crate) max_connections: NonZeroU16,
+
+    /// How many of them may come from one address, or one IPv6 network of 64 bits; those of --trusted-proxy are not
+    /// counted [default: any]
+    #[arg(long, env = "SIGNET_MAX_CONNECTIONS_PER_ADDRESS", hide_env_values = true, help_heading = "Limits")]
+    #[arg(value_name = "N")]
+    pub(crate) max_connections_per_address: Option<NonZeroU16>,
+
+    /// How long a connection is kept for its next request: longer than a load balancer in front keeps it
+    #[arg(long, env = "SIGNET_IDLE_TIMEOUT", hide_env_values = true, help_heading = "Limits")]
+    #[arg(value_name = "DURATION", default_value = "75s", value_parser = timeout)]
+    pub(crate) idle_timeout: Duration,
+
+    /// How long a request line and its headers may take, from the first byte on
+    #[arg(long, env = "SIGNET_HEAD_TIMEOUT", hide_env_values = true, help_heading = "Limits")]
+    #[arg(value_name = "DURATION", default_value = "5s", value_parser = timeout)]
+    pub(crate) head_timeout: Duration,
+
+    /// How long a request body may take, from the end of the headers on
+    #[arg(long, env = "SIGNET_BODY_TIMEOUT", hide_env_values = true, help_heading = "Limits")]
+    #[arg(value_name = "DURATION", default_value = "9s", value_parser = timeout)]
+    pub(crate) body_timeout: Duration,
+
+    /// How long a client may take to read 64 KiB of an answer
+    #[arg(long, env = "SIGNET_WRITE_TIMEOUT", hide_env_values = true, help_heading = "Limits")]
+    #[arg(value_name = "DURATION", default_value = "10s", value_parser = timeout)]
+    pub(crate) write_timeout: Duration,
 
     /// How many requests a partner may make per second, with a burst after a colon: 100 or 100:500 [default: any]
     #[arg(long, env = "SIGNET_RATE_LIMIT", hide_env_values = true, value_name = "RATE", help_heading = "Limits")]
@@ -153,6 +181,13 @@ impl ServeArgs {
             return Err(Failure::Usage(
                 "--hsts: browsers ignore it over plain HTTP; add --tls-terminated-by-proxy if a proxy in front encrypts, or \
                  leave it out"
+                    .to_owned(),
+            ));
+        }
+        if self.body_timeout > DEFAULT_BODY_TIMEOUT && self.drain_timeout <= self.body_timeout {
+            return Err(Failure::Usage(
+                "--body-timeout: a stop would cut off requests whose bodies may still come; make --drain-timeout longer \
+                 than --body-timeout"
                     .to_owned(),
             ));
         }
@@ -255,6 +290,22 @@ mod tests {
         {
             assert!(Alone::try_parse_from([&["serve"], &bad[..]].concat()).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn timeouts_are_bounded_and_fit_each_other() {
+        let parsed = parse(&[]);
+        parsed.check().expect("the defaults");
+        assert_eq!(parsed.body_timeout, DEFAULT_BODY_TIMEOUT);
+        for option in ["--idle-timeout", "--head-timeout", "--body-timeout", "--write-timeout"] {
+            for bad in ["0s", "999ms", "61m", "5", "-1s"] {
+                assert!(Alone::try_parse_from(["serve", option, bad]).is_err(), "{option} {bad}");
+            }
+            parse(&[option, "1s"]).check().expect("the shortest");
+        }
+        let Err(Failure::Usage(line)) = parse(&["--body-timeout", "1m"]).check() else { panic!("accepted") };
+        assert!(line.contains("--drain-timeout"), "{line}");
+        parse(&["--body-timeout", "1m", "--drain-timeout", "2m"]).check().expect("long enough");
     }
 
     #[test]

@@ -165,6 +165,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).map_err(|_error| "must be a duration with a unit, such as 30s, 5m, 12h or 90d")
 }
 
+/// A limit on what a client may take. Shorter than a second, slow networks fail; for hours, anybody holds connections.
+pub(super) fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let timeout = duration(text)?;
+    let bounds = Duration::from_secs(1)..=Duration::from_hours(1);
+    if bounds.contains(&timeout) { Ok(timeout) } else { Err("must be 1s to 1h") }
+}
+
 pub(super) fn file(text: &str) -> Result<PathBuf, &'static str> {
     match Path::new(text) {
         path if path.file_name().is_some() && !text.ends_with('/') => Ok(path.to_owned()),

@@ -145,3 +145,26 @@ fn certificate_near_its_end_is_warned_about_and_read_again_on_sighup() {
     assert_eq!(expiry(&server), "4102444800");
     assert!(server.log.all().iter().all(|line| !line.contains("the TLS certificate")));
 }
+
+#[test]
+fn plain_http_on_the_tls_port_gets_a_json_answer() {
+    let place = Place::sqlite();
+    let server = place.serve(&[]);
+    for method in ["GET", "POST", "brew"] {
+        let mut stream = TcpStream::connect(server.api).expect("accepted");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+        stream.write_all(format!("{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        // What is neither TLS nor a request may end anyhow.
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert_eq!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), method != "brew", "{answer}");
+        if method != "brew" {
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+            assert!(head.contains("connection: close"), "{head}");
+            let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            assert_eq!(json["error"]["code"], "validation_failed");
+            assert!(json["message"].as_str().is_some_and(|message| message.contains("HTTPS")), "{json}");
+        }
+    }
+}

@@ -109,6 +109,22 @@ impl PostgresStore {
         self.shifts.workers().pool.state()
     }
 
+    /// How many operations of each kind wait for a thread.
+    #[must_use]
+    pub fn queue_lengths(&self) -> [(&'static str, usize); 7] {
+        let workers = self.shifts.workers();
+        let [finds, registrations, replacements] = workers.lanes.queue_lengths();
+        [
+            ("user_reads", finds),
+            ("registrations", registrations),
+            ("updates", replacements),
+            ("pages", workers.pages.len()),
+            ("key_lookups", workers.look_ups.len()),
+            ("admin_writes", workers.orders.len()),
+            ("probes", workers.probes.len()),
+        ]
+    }
+
     /// Reads on behalf of a partner. It is done again where the connection is lost.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use signet_domain::ports::{ApiKeyRepository, AuditTrail, PartnerRepository, StoreError, UserRepository};
 use signet_postgres::{PostgresOptions, PostgresStore};
-use signet_sqlite::{SqliteOptions, SqliteStore};
+use signet_sqlite::{OpenError, SqliteOptions, SqliteStore};
 use tokio::time::{Instant, sleep};
 
 use crate::{cli::DatabaseUrl, error::Failure};
@@ -52,6 +52,19 @@ pub(crate) struct Connections {
 impl Backend {
     /// Blocks while a file of `SQLite` is opened. A Postgres need not be there yet.
     pub(crate) fn open(url: &DatabaseUrl, options: BackendOptions) -> Result<Self, Failure> {
+        Self::connect(url, options, SqliteStore::open)
+    }
+
+    /// For reading alone, which a file of `SQLite` that cannot be written to allows.
+    pub(crate) fn open_to_read(url: &DatabaseUrl, options: BackendOptions) -> Result<Self, Failure> {
+        Self::connect(url, options, SqliteStore::open_to_read)
+    }
+
+    fn connect(
+        url: &DatabaseUrl,
+        options: BackendOptions,
+        open: impl FnOnce(&str, SqliteOptions) -> Result<SqliteStore, OpenError>,
+    ) -> Result<Self, Failure> {
         match url {
             DatabaseUrl::Postgres(url) => {
                 let mut postgres =
@@ -70,7 +83,7 @@ impl Backend {
                     sqlite.readers = u32::from(threads);
                 }
                 sqlite.deadline = options.deadline.unwrap_or(sqlite.deadline);
-                let store = SqliteStore::open(path, sqlite).map_err(|error| Failure::Runtime(error.to_string()))?;
+                let store = open(path, sqlite).map_err(|error| Failure::Runtime(error.to_string()))?;
                 Ok(Self::new(Arc::new(store.clone()), Store::Sqlite(store)))
             }
         }
@@ -110,6 +123,21 @@ impl Backend {
                 let state = store.pool_state();
                 Connections { open: state.connections, idle: state.idle }
             }
+        }
+    }
+
+    /// How many operations of each kind wait for a database thread.
+    pub(crate) fn queue_lengths(&self) -> Vec<(&'static str, usize)> {
+        match &self.store {
+            Store::Postgres(store) => store.queue_lengths().into(),
+            Store::Sqlite(store) => store.queue_lengths().into(),
+        }
+    }
+
+    /// Leaves a `SQLite` database whole in its one file. Operations fail from then on.
+    pub(crate) fn close(&self) {
+        if let Store::Sqlite(store) = &self.store {
+            store.close();
         }
     }
 

@@ -84,7 +84,10 @@ async fn serve(args: ServeArgs, lost_lines: ErrorCounter) -> Result<(), Failure>
         handle.stop(grace).await;
     };
     tokio::select! {
-        () = drained => tracing::info!("stopped"),
+        () = drained => {
+            state.close_database();
+            tracing::info!("stopped");
+        }
         signal = signals.stop() => tracing::warn!(signal, "stopped at once, on the second signal"),
     }
     management.stop(false).await;

@@ -63,7 +63,11 @@ fn copy(source: &Path, draft: &Path) -> Result<u64, String> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let made = options.write(true).create_new(true).open(draft).map_err(|error| error.to_string())?;
-    vacuum(pool::name(source)?, pool::name(draft)?).map_err(|error| error.to_string())?;
+    let name = pool::name_to_read(source)?;
+    vacuum(&name, pool::name(draft)?).map_err(|error| error.to_string())?;
+    if name != pool::name_to_read(source)? {
+        return Err("somebody began to change the database meanwhile".to_owned());
+    }
     made.sync_all().and_then(|()| made.metadata()).map(|meta| meta.len()).map_err(|error| error.to_string())
 }
 

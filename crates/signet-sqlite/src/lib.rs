@@ -39,7 +39,7 @@ use signet_turn::{Jobs, Lane, Limits, Turn};
 pub use backup::{BackupError, backup};
 use errors::{Failure, refused};
 pub use pool::OpenError;
-use pool::{Access, Pool};
+use pool::{Access, Pool, Pools};
 
 /// How much a store may hold at once.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,8 @@ pub struct PoolState {
 #[derive(Clone)]
 pub struct SqliteStore {
     path: Arc<Path>,
-    pools: [Pool; 2],
+    is_read_only: bool,
+    pools: Arc<Pools>,
     /// What a partner reads, but for single users.
     pages: Jobs<Pool, PartnerId>,
     /// What the service itself needs to know: whose key that is.
@@ -92,23 +93,40 @@ impl SqliteStore {
     ///
     /// Fails where the file cannot be opened or is no `SQLite` database.
     pub fn open(location: &str, options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = pool::path(location)?;
+        pool::prepare(&path, options.deadline)?;
+        let name = pool::name(&path).map_err(|reason| OpenError::new(&path, reason))?;
+        Self::connect(&path, (name, Access::Write), options)
+    }
+
+    /// Opens an existing file to read it. Changes neither the file nor, where that cannot be written to, its directory;
+    /// a file whose log was left behind in such a directory is refused.
+    pub fn open_to_read(location: &str, options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = pool::path(location)?;
+        if !path.exists() {
+            return Err(OpenError::new(&path, "there is no such file"));
+        }
+        let name = pool::name_to_read(&path).map_err(|reason| OpenError::new(&path, &reason))?;
+        Self::connect(&path, (&name, Access::Read), options)
+    }
+
+    fn connect(path: &Path, (name, access): (&str, Access), options: SqliteOptions) -> Result<Self, OpenError> {
         let SqliteOptions { readers, queue, deadline } = options;
         let readers = readers.max(1);
-        let path = pool::path(location)?;
-        pool::prepare(&path, deadline)?;
         let helper = ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("sqlite-pool").build();
         let helper = Arc::new(helper);
-        let reading = pool::build(&path, (Access::Read, readers), deadline, &helper)?;
-        let writing = pool::build(&path, (Access::Write, 1), deadline, &helper)?;
+        let reading = pool::build((path, name), (Access::Read, readers), deadline, &helper)?;
+        let writing = pool::build((path, name), (access, 1), deadline, &helper)?;
         let start = |name, threads, pool: &Pool| {
             Turn::start(name, Limits { threads, queue, deadline }, pool.clone())
-                .map_err(|error| OpenError::new(&path, &error))
+                .map_err(|error| OpenError::new(path, &error))
         };
         let reads = start("sqlite-read", usize::try_from(readers).unwrap_or(usize::MAX), &reading)?;
         let writes = start("sqlite-write", 1, &writing)?;
         Ok(Self {
             path: path.into(),
-            pools: [reading, writing],
+            is_read_only: access == Access::Read,
+            pools: Arc::new(Pools { read: reading, write: writing }),
             pages: reads.jobs(),
             look_ups: reads.jobs(),
             probes: reads.jobs(),
@@ -122,7 +140,7 @@ impl SqliteStore {
     /// do so at the same time: the second waits for up to 30 seconds. Where none is pending, nobody waits.
     pub async fn migrate(&self) -> Result<usize, StoreError> {
         // Not on the thread that writes: a migration of a large table may take longer than any deadline.
-        let [_, writing] = self.pools.clone();
+        let writing = self.pools.write.clone();
         let run = move || with(&writing, |connection| migrations::run(connection, writing.connection_timeout()));
         let migrated = tokio::task::spawn_blocking(run).await;
         migrated.unwrap_or_else(|_panicked| Err(errors::unexpected("a migration panicked")))
@@ -131,9 +149,11 @@ impl SqliteStore {
     /// Whether the store can do its work: the file answers and may be written to, and no migration is pending. A full
     /// disk shows in a write alone: those who only read go on.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        let path = Arc::clone(&self.path);
+        let (path, is_read_only) = (Arc::clone(&self.path), self.is_read_only);
         let probe = move |connection: &mut SqliteConnection| {
-            pool::check_writable(&path)?;
+            if !is_read_only {
+                pool::check_writable(&path)?;
+            }
             migrations::check(connection)
         };
         self.probes.run((), |pool| with(pool, probe)).await.map_err(refused)?
@@ -142,11 +162,30 @@ impl SqliteStore {
     /// How many connections there are, of readers and writer together.
     #[must_use]
     pub fn pool_state(&self) -> PoolState {
-        let [reading, writing] = self.pools.each_ref().map(Pool::state);
+        let [reading, writing] = [self.pools.read.state(), self.pools.write.state()];
         PoolState {
             connections: reading.connections + writing.connections,
             idle: reading.idle_connections + writing.idle_connections,
         }
+    }
+
+    /// How many operations of each kind wait for a thread.
+    #[must_use]
+    pub fn queue_lengths(&self) -> [(&'static str, usize); 6] {
+        [
+            ("user_reads", self.finds.len()),
+            ("user_writes", self.commits.len()),
+            ("pages", self.pages.len()),
+            ("key_lookups", self.look_ups.len()),
+            ("admin_writes", self.orders.len()),
+            ("probes", self.probes.len()),
+        ]
+    }
+
+    /// Merges the log into the file and closes it, as soon as what is under way has ended: for the end of a process.
+    /// Operations fail from then on. The last clone that is dropped does the same. Blocks meanwhile.
+    pub fn close(&self) {
+        self.pools.close();
     }
 
     async fn read<T: Send + 'static>(&self, partner_id: PartnerId, job: impl Job<T>) -> Result<T, StoreError> {

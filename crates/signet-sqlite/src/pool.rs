@@ -80,8 +80,21 @@ pub(crate) fn path(location: &str) -> Result<PathBuf, OpenError> {
         _ => {}
     }
     // SQLite reads a name that starts with `file:` as a URI; an absolute one starts with a slash.
-    std::path::absolute(path).map_err(|error| OpenError::new(Path::new(path), &error))
+    std::path::absolute(path).and_then(follow_links).map_err(|error| OpenError::new(Path::new(path), &error))
 }
+
+/// The file that a symbolic link leads to, whether it exists or not: a new file is made there, private and whole, and
+/// SQLite keeps its log beside it.
+fn follow_links(mut path: PathBuf) -> io::Result<PathBuf> {
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = fs::read_link(&path) else { return Ok(path) };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    Err(io::Error::other("too many levels of symbolic links"))
+}
+
+/// How many symbolic links may follow each other, as the kernel has it.
+const MAX_LINKS: usize = 40;
 
 /// Makes sure that the file exists, readable by its owner alone, and is in WAL mode.
 pub(crate) fn prepare(path: &Path, busy_timeout: Duration) -> Result<(), OpenError> {
@@ -139,6 +152,30 @@ fn in_wal_mode(path: &Path, busy_timeout: Duration) -> Result<(), String> {
     }
 }
 
+/// The name under which the file can be read without a change to it or its directory.
+///
+/// SQLite needs files beside the database to read one in WAL mode. Where they cannot be made, the database alone is read,
+/// as a file that nobody changes; but only where it is whole: a log that was left behind holds acknowledged changes.
+pub(crate) fn name_to_read(path: &Path) -> Result<String, String> {
+    let name = name(path)?;
+    if check_writable(path).is_ok() {
+        return Ok(name.to_owned());
+    }
+    let uri = format!("file:{}", name.replace('%', "%25").replace('?', "%3F").replace('#', "%23"));
+    let [log, index] = ["-wal", "-shm"].map(|suffix| PathBuf::from(format!("{name}{suffix}")));
+    if !fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
+        return Ok(format!("{uri}?mode=ro&immutable=1"));
+    }
+    if index.exists() {
+        return Ok(format!("{uri}?mode=ro"));
+    }
+    Err(format!(
+        "{log} holds changes, which cannot be read in a directory that cannot be written to; copy the database and its \
+         -wal to another directory",
+        log = log.display()
+    ))
+}
+
 /// Fails where the file or its directory, in which the log lies, cannot be written to. Asks the system and not the file:
 /// to open it once more and close it would take the locks of this process away.
 pub(crate) fn check_writable(path: &Path) -> Result<(), StoreError> {
@@ -150,16 +187,47 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The connections of a store, closed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pub(crate) read: Pool,
+    pub(crate) write: Pool,
+}
+
+impl Pools {
+    /// Merges the log into the file and closes every connection, as soon as what is under way has ended. SQLite removes
+    /// the log and its index with the last connection. Operations fail from then on.
+    pub(crate) fn close(&self) {
+        // The last connection has to be one that may write.
+        for pool in [&self.read, &self.write] {
+            let connections: Vec<_> = (0..pool.max_size()).map_while(|_| pool.get().ok()).collect();
+            for mut connection in connections {
+                // A reader of another process may keep the log; then it is at least merged, or left as it is.
+                let _ = connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)");
+                // A pool keeps its connections until its last user ends, so each gets another one in its place.
+                if let Ok(nothing) = SqliteConnection::establish(":memory:") {
+                    *connection = nothing;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Pools {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// A pool whose connections stay open: nothing closes a file but its end, and a new connection prepares all anew.
 ///
 /// `helper` opens a connection anew where one broke; pools can share it.
 pub(crate) fn build(
-    path: &Path,
+    (path, name): (&Path, &str),
     (access, size): (Access, u32),
     busy_timeout: Duration,
     helper: &Arc<ScheduledThreadPool>,
 ) -> Result<Pool, OpenError> {
-    let name = name(path).map_err(|reason| OpenError::new(path, reason))?;
     Pool::builder()
         .max_size(size)
         .thread_pool(Arc::clone(helper))

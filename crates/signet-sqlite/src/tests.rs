@@ -194,8 +194,10 @@ fn connections_sync_each_commit_and_readers_only_read() {
     let helper = Arc::new(scheduled_thread_pool::ScheduledThreadPool::new(1));
     pool::prepare(&path, patience).expect("a file");
     for (access, query_only) in [(Access::Read, "1"), (Access::Write, "0")] {
-        let mut connection =
-            pool::build(&path, (access, 1), patience, &helper).expect("a pool").get().expect("a connection");
+        let mut connection = pool::build((&path, path.to_str().expect("UTF-8")), (access, 1), patience, &helper)
+            .expect("a pool")
+            .get()
+            .expect("a connection");
         for (pragma, expected) in [
             ("journal_mode", "wal"),
             ("synchronous", "2"),

@@ -211,7 +211,7 @@ mod tests {
         PartnerRepository::insert(&store, partner.clone()).await.expect("inserted");
         let john = store.commit(build.registration(partner.id, "john@example.com")).await.expect("registered");
 
-        let [reading, _] = &store.pools;
+        let reading = &store.pools.read;
         let (here, nowhere) = (Find(partner.id, john.id), Find(build.ids.partner_id(), john.id));
         assert_eq!(Find::answer(&[&here, &nowhere], reading), Some(vec![Ok(Some(john)), Ok(None)]));
     }

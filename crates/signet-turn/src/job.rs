@@ -15,6 +15,18 @@ impl<R: 'static, K: PartialEq + Copy + Send + 'static> Jobs<R, K> {
         Self(Lane::new(threads))
     }
 
+    /// How many closures wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Has a thread do `job` on behalf of `owner`, and returns its answer, at the deadline at the latest.
     pub async fn run<T: Send + 'static>(
         &self,

@@ -93,6 +93,18 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
         }
     }
 
+    /// How many operations wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.lock().waiting.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn push(&self, member: Member<R, O>, worker: ThreadId) -> Result<Next, Refused> {
         let Limits { threads, queue, deadline } = self.threads.limits();
         let owner = member.operation.owner();

@@ -32,6 +32,10 @@ impl Lanes {
     pub(crate) fn new(reads: &Turn<Arc<Pool>>, writes: &Turn<Arc<Pool>>) -> Self {
         Self { finds: reads.lane(), registrations: writes.lane(), replacements: writes.lane() }
     }
+
+    pub(crate) fn queue_lengths(&self) -> [usize; 3] {
+        [self.finds.len(), self.registrations.len(), self.replacements.len()]
+    }
 }
 
 #[async_trait]

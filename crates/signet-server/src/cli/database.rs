@@ -139,20 +139,20 @@ impl DatabasePlace {
     }
 
     pub(super) fn open(&self, threads: Option<u16>) -> Result<Backend, Failure> {
-        self.open_with(threads, None)
+        self.check()?;
+        Backend::open(self.location.url(), self.options(threads, None))
     }
 
     /// For a command that reads all there is, makes nothing and has time.
     pub(super) async fn open_to_read(&self) -> Result<Backend, Failure> {
         self.location.url().ensure_there()?;
-        let backend = self.open_with(None, Some(PATIENCE))?;
+        self.check()?;
+        let backend = Backend::open_to_read(self.location.url(), self.options(None, Some(PATIENCE)))?;
         backend.prepare(false, self.wait_for_database).await?;
         Ok(backend)
     }
 
-    fn open_with(&self, threads: Option<u16>, deadline: Option<Duration>) -> Result<Backend, Failure> {
-        self.check()?;
-        let statement_cache = self.postgres_statement_cache;
-        Backend::open(self.location.url(), BackendOptions { threads, statement_cache, deadline })
+    fn options(&self, threads: Option<u16>, deadline: Option<Duration>) -> BackendOptions {
+        BackendOptions { threads, statement_cache: self.postgres_statement_cache, deadline }
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    env::consts,
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -6,7 +7,7 @@ use std::{
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 use signet_application::api_keys::VerifiedKeys;
 
@@ -47,6 +48,14 @@ impl Collector for Gauges {
             gauge("signet_database_connections", "Open connections to the database", connections.open.into())?;
             gauge("signet_database_connections_idle", "Those of them that wait for work", connections.idle.into())?;
         }
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("arch", consts::ARCH), ("os", consts::OS)];
+        family(&mut encoder, "signet_build_info", "Which program this is", [(build, 1)])?;
+        if let Some(backend) = self.backend.get() {
+            let queues =
+                backend.queue_lengths().into_iter().map(|(queue, length)| ([("queue", queue)], number(length)));
+            family(&mut encoder, "signet_database_queue_length", "Operations that wait for a database thread", queues)?;
+        }
+        let mut gauge = |name: &str, help: &str, value: f64| write(&mut encoder, name, help, &ConstGauge::new(value));
         let process = process::Usage::read();
         if let Some(bytes) = process.resident_bytes {
             gauge("process_resident_memory_bytes", "Resident memory", bytes)?;
@@ -84,6 +93,24 @@ impl Collector for Gauges {
         }
         Ok(())
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A gauge for each set of labels.
+fn family<const LABELS: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = ([(&'static str, &'static str); LABELS], i64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in values {
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 fn write(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {

@@ -138,6 +138,8 @@ mod tests {
             "signet_verified_keys 0",
             "signet_verified_keys_hits_total 0",
             "signet_log_lines_lost_total 0",
+            "signet_build_info{version=",
+            "signet_database_queue_length{queue=\"user_writes\"} 0",
             "process_cpu_seconds_total ",
             "process_resident_memory_bytes ",
             "process_open_fds ",

@@ -52,6 +52,13 @@ impl State {
         let _ = self.backend.set(backend);
     }
 
+    /// Nothing uses the database any more.
+    pub(crate) fn close_database(&self) {
+        if let Some(backend) = self.backend.get() {
+            backend.close();
+        }
+    }
+
     pub(crate) fn enter(&self, phase: Phase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }

@@ -1,7 +1,8 @@
 use std::{
     collections::HashSet,
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -156,6 +157,91 @@ fn what_cannot_be_copied_is_told_in_one_line() {
     assert_eq!((told.code, told.err.lines().count()), (Some(2), 1), "{told:?}");
     assert!(told.err.contains("pg_dump") && told.err.contains("docs/operations.md"), "{told:?}");
     assert!(!told.err.contains("s3cret"));
+}
+
+/// The program as a user who may read that directory and not write to it; as root one may always write.
+fn as_reader(place: &Place, arguments: &[&str]) -> Told {
+    let mut command = signet(place.path(), arguments);
+    if rustix::process::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    run(command)
+}
+
+const NOBODY: u32 = 65_534;
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("an own file");
+}
+
+#[test]
+fn database_in_a_read_only_directory_is_copied_and_verified() {
+    let place = Place::sqlite();
+    let (server, client) = place.service();
+    assert_eq!(client.register("john@example.com").status, 201);
+    let database = place.path().join("signet.db");
+    // A server that was killed leaves the last changes in its log.
+    drop(server);
+    let log = place.path().join("signet.db-wal");
+    assert!(fs::metadata(&log).expect("a log").len() > 0);
+    let files: Vec<_> = ["", "-wal", "-shm"].map(|suffix| format!("{}{suffix}", database.display())).into();
+    let lock = |mode: u32| {
+        for file in files.iter().filter(|file| Path::new(file).exists()) {
+            if rustix::process::geteuid().is_root() {
+                std::os::unix::fs::chown(file, Some(NOBODY), Some(NOBODY)).expect("we may");
+            }
+            set_mode(Path::new(file), 0o400);
+        }
+        set_mode(place.path(), mode);
+    };
+    let copies = tempfile::tempdir().expect("a directory");
+    set_mode(copies.path(), 0o777);
+    let copy = |name: &str| copies.path().join(name).display().to_string();
+    let read_both = |name: &str| {
+        [&["verify", "--json"][..], &["backup", &copy(name)]].map(|arguments| as_reader(&place, arguments))
+    };
+
+    lock(0o555);
+    for told in read_both("with-index.db") {
+        assert_eq!(told.code, Some(0), "the log is read, too: {told:?}");
+    }
+    set_mode(place.path(), 0o755);
+    fs::remove_file(place.path().join("signet.db-shm")).expect("removed");
+    lock(0o555);
+    for told in read_both("none.db") {
+        assert_eq!((told.code, told.err.lines().count()), (Some(1), 1), "{told:?}");
+        assert!(told.err.contains("signet.db-wal holds changes"), "never without them: {told:?}");
+    }
+    set_mode(place.path(), 0o755);
+    for file in &files {
+        if Path::new(file).exists() {
+            set_mode(Path::new(file), 0o600);
+        }
+    }
+    place.json(&["partner", "list"]);
+    assert!(!log.exists(), "a command leaves one whole file");
+    lock(0o555);
+    let [verified, copied] = read_both("whole.db");
+    assert_eq!((verified.code, copied.code), (Some(0), Some(0)), "{verified:?} {copied:?}");
+    assert!(verified.out.contains(r#""users":1"#), "{verified:?}");
+    set_mode(place.path(), 0o755);
+    for name in ["with-index.db", "whole.db"] {
+        let verified =
+            run(signet(place.path(), &["verify", "--json", "--database-url", &format!("sqlite://{}", copy(name))]));
+        assert!(verified.code == Some(0) && verified.out.contains(r#""users":1"#), "{verified:?}");
+    }
+}
+
+#[test]
+fn clean_stop_leaves_the_database_in_one_file() {
+    let place = Place::sqlite();
+    let (mut server, client) = place.service();
+    assert_eq!(client.register("john@example.com").status, 201);
+    assert!(place.path().join("signet.db-wal").exists());
+    assert!(server.stop().success());
+    let names = fs::read_dir(place.path()).expect("readable").map(|entry| entry.expect("readable").file_name());
+    let names: HashSet<_> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+    assert_eq!(names, HashSet::from(["signet.db".to_owned(), "signet-tls".to_owned()]));
 }
 
 mod own_server {

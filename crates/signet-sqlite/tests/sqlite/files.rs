@@ -105,3 +105,67 @@ async fn a_store_whose_file_cannot_be_written_to_is_not_ready() {
     let Err(StoreError::Unavailable { reason }) = store.ready().await else { panic!("it is not ready") };
     assert!(reason.starts_with("the file or its directory cannot be written to"), "{reason}");
 }
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("readable");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn closed_or_dropped_store_leaves_one_whole_file() {
+    for is_closed in [true, false] {
+        let (store, file, build, partner_id) = File::with_a_partner().await;
+        let john = store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
+        let clone = store.clone();
+        if is_closed {
+            store.close();
+        } else {
+            drop((store, clone));
+        }
+        assert_eq!(names(file.path().parent().expect("a directory")), ["signet.db"]);
+        // The one file is all there is.
+        let copy = File::new();
+        fs::copy(file.path(), copy.path()).expect("copied");
+        let copied = copy.open(SqliteOptions::default());
+        assert_eq!(UserRepository::find(&copied, partner_id, john.id).await, Ok(Some(john)));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn dangling_link_makes_a_private_database_where_it_leads() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let directory = tempfile::tempdir().expect("a directory");
+    let [link, other, data] = ["link.db", "other.db", "data"].map(|name| directory.path().join(name));
+    fs::create_dir(&data).expect("made");
+    symlink("other.db", &link).and_then(|()| symlink("data/signet.db", &other)).expect("linked");
+    let store = SqliteStore::open(link.to_str().expect("UTF-8"), SqliteOptions::default()).expect("opens");
+    store.migrate().await.expect("migrates");
+    for name in names(&data) {
+        let mode = fs::metadata(data.join(&name)).expect("readable").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(names(&data), ["signet.db", "signet.db-shm", "signet.db-wal"]);
+    assert_eq!(names(directory.path()), ["data", "link.db", "other.db"]);
+
+    let looped = directory.path().join("looped.db");
+    symlink("looped.db", &looped).expect("linked");
+    assert!(refused(&looped).contains("too many levels of symbolic links"));
+}
+
+#[tokio::test]
+async fn store_that_is_opened_to_read_makes_nothing_and_writes_nothing() {
+    let (store, file, build, partner_id) = File::with_a_partner().await;
+    let john = store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
+    let location = file.path().display().to_string();
+    let reader = SqliteStore::open_to_read(&location, SqliteOptions::default()).expect("opens");
+    assert_eq!(UserRepository::find(&reader, partner_id, john.id).await, Ok(Some(john)), "beside a writer");
+    assert!(reader.commit(build.registration(partner_id, "jane@example.com")).await.is_err());
+    let none = file.path().with_file_name("none.db");
+    let refused = SqliteStore::open_to_read(none.to_str().expect("UTF-8"), SqliteOptions::default());
+    assert!(refused.expect_err("not there").to_string().contains("there is no such file"));
+    assert!(!none.exists());
+}

@@ -9,7 +9,7 @@ mod contract;
 mod schema;
 
 use actix_web::{
-    http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
     test::TestRequest,
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
@@ -29,12 +29,17 @@ const MAX_IN_URI: usize = 16 * 1024;
 
 /// A body of `register-user`.
 pub fn register_user(body: &[u8]) -> bool {
-    run(send_body("POST", "/register-user", body))
+    run(send_body("POST", "/register-user", "identity", body))
 }
 
 /// A body of `update-user`.
 pub fn update_user(body: &[u8]) -> bool {
-    run(send_body("PATCH", "/update-user", body))
+    run(send_body("PATCH", "/update-user", "identity", body))
+}
+
+/// A compressed body of `register-user`.
+pub fn gzip(body: &[u8]) -> bool {
+    run(send_body("POST", "/register-user", "gzip", body))
 }
 
 /// A query, sent to every operation: none fails, and it was accepted if any of them did so.
@@ -113,9 +118,11 @@ async fn scene() -> (World, UserId) {
 }
 
 /// Sends a body as it stands. Whoever reads the user afterwards gets what the answer showed.
-async fn send_body(method: &str, path: &str, body: &[u8]) -> bool {
+async fn send_body(method: &str, path: &str, coding: &str, body: &[u8]) -> bool {
     let (world, _) = scene().await;
-    let sent = request(method, &format!("{BASE}{path}")).insert_header((CONTENT_TYPE, "application/json"));
+    let sent = request(method, &format!("{BASE}{path}"))
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((CONTENT_ENCODING, coding));
     let reply = ask(&world, sent.set_payload(body.to_vec())).await;
     if let Some(user_id) = reply.json["data"]["userId"].as_str() {
         let again = ask(&world, request("GET", &format!("{BASE}/get-user?userId={user_id}"))).await;

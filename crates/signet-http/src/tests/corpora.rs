@@ -35,6 +35,11 @@ fn bodies_of_update_user() {
 }
 
 #[test]
+fn compressed_bodies() {
+    replay("gzip", fuzzing::gzip);
+}
+
+#[test]
 fn queries() {
     replay("query", fuzzing::query);
 }

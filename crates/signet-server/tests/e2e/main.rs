@@ -4,6 +4,7 @@ mod api;
 mod backup;
 #[cfg(feature = "browser")]
 mod browser;
+mod browsers;
 mod canaries;
 mod client;
 mod commands;

@@ -54,9 +54,9 @@ impl Changes {
         match self.users.commit(change).await {
             Ok(user) => own(request.partner_id(), user).map(Some),
             Err(CommitError::Stale) => Ok(None),
-            Err(CommitError::EmailTaken { partner_id, existing }) => {
+            Err(CommitError::EmailTaken { partner_id, holder }) => {
                 own(request.partner_id(), partner_id)?;
-                Err(Error::EmailTaken { existing })
+                Err(Error::EmailTaken { holder })
             }
             Err(CommitError::Store(error)) => Err(error.into()),
         }

@@ -1,4 +1,7 @@
-use signet_domain::{Invalid, UserId, ports::StoreError};
+use signet_domain::{
+    Invalid,
+    ports::{EmailHolder, StoreError},
+};
 
 /// Why a use case that serves a partner did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,10 +14,10 @@ pub enum Error {
     #[error("no such user")]
     UserNotFound,
     /// The address belongs to another user of the same partner, removed ones included.
-    #[error("the e-mail address belongs to user {existing}")]
+    #[error("the e-mail address belongs to user {}", holder.id)]
     EmailTaken {
-        /// That user.
-        existing: UserId,
+        /// That user, as it was when the change was refused.
+        holder: EmailHolder,
     },
     /// An update names no field to change.
     #[error("nothing to change")]

@@ -31,7 +31,8 @@ fn store(found: User, committed: Option<Result<User, CommitError>>) -> Arc<dyn U
 /// What a store that mixes partners up may answer to a change.
 fn mix_ups() -> [Result<User, CommitError>; 2] {
     let removed = user_of(OTHER_PARTNER).remove(context(5)).expect("a change").user;
-    [Ok(removed), Err(CommitError::EmailTaken { partner_id: OTHER_PARTNER, existing: USER })]
+    let taken = CommitError::email_taken(&removed);
+    [Ok(removed), Err(taken)]
 }
 
 async fn register(users: Arc<dyn UserRepository>) -> Result<User, Error> {

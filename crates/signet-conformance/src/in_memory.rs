@@ -52,10 +52,11 @@ impl Tenant {
         if replaces.is_some() && replaces != held.map(|index| self.users[index].version) {
             return Err(CommitError::Stale);
         }
-        if let Some(&existing) = self.by_email_key.get(user.email.key())
-            && (existing != user.id || replaces.is_none())
+        if let Some(existing) = self.by_email_key.get(user.email.key())
+            && (*existing != user.id || replaces.is_none())
+            && let Some(&index) = self.by_id.get(existing)
         {
-            return Err(CommitError::EmailTaken { partner_id: user.partner_id, existing });
+            return Err(CommitError::email_taken(&self.users[index]));
         }
         match held {
             Some(_) if replaces.is_none() => return Err(refused("a used user id").into()),

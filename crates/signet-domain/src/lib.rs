@@ -29,7 +29,7 @@
 //! #     }
 //! # }
 //! # fn main() -> Result<(), Invalid> {
-//! let name = Name::parse("  John Doe ")?; // trimmed, in Unicode NFC, 1 to 200 characters
+//! let name = Name::parse("  John Doe ")?; // trimmed, in Unicode NFC, 1 to 200 characters, not all invisible
 //! let email = EmailAddress::parse("John.Doe@Example.com")?;
 //! assert_eq!(email.key(), "john.doe@example.com"); // what uniqueness goes by
 //!
@@ -92,7 +92,7 @@
 //!         // Within a partner an address has one owner, who may spell it anew. A database has a unique constraint.
 //!         let owner = users.iter().filter(own).find(|user| user.email.key() == change.user.email.key());
 //!         if let Some(owner) = owner && (owner.id != change.user.id || change.replaces().is_none()) {
-//!             return Err(CommitError::EmailTaken { partner_id: owner.partner_id, existing: owner.id });
+//!             return Err(CommitError::email_taken(owner));
 //!         }
 //!         match held {
 //!             Some(index) if change.replaces().is_some() => users[index] = change.user.clone(),
@@ -226,7 +226,7 @@
 //! };
 //! let user = register_user.execute(&request, john()?).await?;
 //! assert_eq!(get_user.execute(&request, user.id).await?, user);
-//! assert_eq!(register_user.execute(&request, john()?).await, Err(Error::EmailTaken { existing: user.id }));
+//! assert_eq!(register_user.execute(&request, john()?).await, Err(Error::EmailTaken { holder: (&user).into() }));
 //! # Ok(()) }
 //! ```
 //!
@@ -247,6 +247,7 @@ mod request_id;
 mod status;
 mod text;
 mod timestamp;
+mod unicode;
 mod user;
 
 pub use api_key::{ApiKey, ApiKeyId, ApiKeyToken, KeyMode, KeyScope, MalformedToken, Secret, SecretHash};

@@ -15,9 +15,9 @@ pub struct Metadata(Box<RawValue>);
 
 /// A JSON Merge Patch (RFC 7396) for [`Metadata`]: `null` deletes a key, an object is merged, all else replaces.
 ///
-/// It has only keys and values that metadata can have: even to delete a key that cannot exist is a mistake.
+/// The patch `null` deletes all of it. Otherwise it has only keys and values that metadata can have: even to delete a key that cannot exist is a mistake.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MetadataPatch(Map<String, Value>);
+pub struct MetadataPatch(Option<Map<String, Value>>);
 
 impl Metadata {
     /// The most keys the object itself may have.
@@ -67,8 +67,9 @@ impl Metadata {
 
     /// The metadata after `patch` (RFC 7396, section 2). Fails where that would have too many keys or be too long.
     pub fn merged(&self, patch: &MetadataPatch) -> Result<Self, Invalid> {
+        let Some(patch) = &patch.0 else { return Ok(Self::default()) };
         let mut object = self.to_object();
-        merge(&mut object, &patch.0);
+        merge(&mut object, patch);
         Self::new(&object)
     }
 }
@@ -78,9 +79,15 @@ impl MetadataPatch {
     /// too much by itself is refused here, as merging never makes it less.
     pub fn new(patch: Map<String, Value>) -> Result<Self, Invalid> {
         check(&patch)?;
-        let patch = Self(patch);
+        let patch = Self(Some(patch));
         Metadata::default().merged(&patch)?;
         Ok(patch)
+    }
+
+    /// Deletes everything: the patch `null`.
+    #[must_use]
+    pub const fn clear() -> Self {
+        Self(None)
     }
 }
 
@@ -249,6 +256,14 @@ mod tests {
             let merged = Metadata::new(&object(target)).expect("valid").merged(&patch);
             assert_eq!(Value::Object(merged.expect("valid").to_object()), expected);
         }
+    }
+
+    #[test]
+    fn null_patch_clears_and_empty_patch_changes_nothing() {
+        let metadata = Metadata::new(&object(json!({"a": {"b": 1}}))).expect("valid");
+        assert_eq!(metadata.merged(&MetadataPatch::clear()), Ok(Metadata::default()));
+        let empty = MetadataPatch::new(Map::new()).expect("valid");
+        assert_eq!(metadata.merged(&empty), Ok(metadata));
     }
 
     #[test]

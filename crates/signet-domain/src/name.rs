@@ -2,10 +2,10 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::{Invalid, text};
+use crate::{Invalid, text, unicode::is_invisible};
 
 /// The display name of a user, a partner or an API key: 1 to 200 characters once trimmed and brought to
-/// Unicode NFC, none of them a control character.
+/// Unicode NFC, none of them a control character, at least one of them visible.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name(String);
 
@@ -22,7 +22,17 @@ impl Name {
         if name.is_empty() || name.chars().nth(Self::MAX_CHARS).is_some() {
             return Err(Invalid::new("must be 1 to 200 characters"));
         }
+        if name.chars().all(is_invisible) {
+            return Err(Invalid::new("must have at least one visible character"));
+        }
         Ok(Self(name))
+    }
+
+    /// Takes a name as a store holds it, unchecked: a rule that came later must not make a stored user unreadable.
+    /// For adapters; [`parse`](Self::parse) is for everything that comes from outside.
+    #[must_use]
+    pub const fn from_stored(name: String) -> Self {
+        Self(name)
     }
 
     /// Its text.
@@ -58,6 +68,27 @@ mod tests {
             assert!(Name::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!(Name::parse(" Jose\u{301} ").expect("valid").as_str(), "José");
+    }
+
+    #[test]
+    fn name_needs_a_visible_character() {
+        for good in ["x", "👩\u{200d}👩\u{200d}👧", "نامه\u{200c}ای", "a\u{3164}", "\u{feff}", "é"] {
+            assert_eq!(Name::parse(good).is_ok(), good != "\u{feff}", "{good:?}");
+        }
+        for bad in
+            "\u{ad}\u{34f}\u{115f}\u{1160}\u{200b}\u{200d}\u{2060}\u{2800}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}"
+                .chars()
+        {
+            assert!(Name::parse(&format!("{bad} {bad}")).is_err(), "U+{:04X}", u32::from(bad));
+        }
+    }
+
+    #[test]
+    fn leading_byte_order_mark_is_dropped() {
+        for given in ["\u{feff}Jane", " \u{feff} Jane ", "\u{feff}\u{feff}Jane"] {
+            assert_eq!(Name::parse(given).expect("valid").as_str(), "Jane", "{given:?}");
+        }
+        assert_eq!(Name::parse("Ja\u{feff}ne").expect("valid").as_str(), "Ja\u{feff}ne");
     }
 
     proptest! {

@@ -31,8 +31,8 @@ fn begin(entry: &AuditEntry) -> Result<UserState, Invalid> {
     Ok(UserState {
         id: entry.user_id,
         partner_id: entry.partner_id,
-        name: Name::parse(text(value(Field::Name)?)?)?,
-        email: EmailAddress::parse(text(value(Field::Email)?)?)?,
+        name: name(value(Field::Name)?)?,
+        email: email(value(Field::Email)?)?,
         status: Status::parse(text(value(Field::Status)?)?)?,
         metadata: metadata(value(Field::Metadata)?)?,
         registered_at: entry.occurred_at,
@@ -71,8 +71,8 @@ fn follow(state: &mut UserState, entry: &AuditEntry) -> Result<(), Invalid> {
 
 fn apply(state: &mut UserState, field: Field, to: &Value) -> Result<(), Invalid> {
     match field {
-        Field::Name => state.name = Name::parse(text(to)?)?,
-        Field::Email => state.email = EmailAddress::parse(text(to)?)?,
+        Field::Name => state.name = name(to)?,
+        Field::Email => state.email = email(to)?,
         Field::Status => state.status = Status::parse(text(to)?)?,
         Field::Metadata => state.metadata = metadata(to)?,
         Field::RemovedAt if to.is_null() => state.removed_at = None,
@@ -83,6 +83,16 @@ fn apply(state: &mut UserState, field: Field, to: &Value) -> Result<(), Invalid>
 
 fn text(value: &Value) -> Result<&str, Invalid> {
     value.as_str().ok_or_else(|| Invalid::new("has a value that should be text"))
+}
+
+// What was valid when it was written is part of the story, whatever a later rule says of it.
+
+fn name(value: &Value) -> Result<Name, Invalid> {
+    text(value).map(|name| Name::from_stored(name.to_owned()))
+}
+
+fn email(value: &Value) -> Result<EmailAddress, Invalid> {
+    text(value).map(|address| EmailAddress::from_stored(address.to_owned(), EmailAddress::key_of_stored(address)))
 }
 
 fn metadata(value: &Value) -> Result<Metadata, Invalid> {

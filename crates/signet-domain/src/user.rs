@@ -152,7 +152,10 @@ impl User {
         if let Some(name) = &patch.name {
             next.name.clone_from(name);
         }
-        if let Some(email) = &patch.email {
+        // The same address keeps its stored key, which may be that of an older rule.
+        if let Some(email) = &patch.email
+            && *email != next.email
+        {
             next.email.clone_from(email);
         }
         if let Some(metadata) = &patch.metadata {

@@ -9,7 +9,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
-use signet_domain::{RequestId, UserId};
+use signet_domain::{RequestId, Status, Timestamp, UserId};
 
 use crate::error::{Detail, Failure};
 
@@ -43,6 +43,10 @@ struct Problem<'a> {
     details: &'a [Detail],
     #[serde(skip_serializing_if = "Option::is_none")]
     existing_user_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_user_status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_user_removed_at: Option<Timestamp>,
 }
 
 /// The request did what it was meant to do.
@@ -73,7 +77,9 @@ pub(crate) fn refusal_json(failure: &Failure, request_id: &RequestId) -> Vec<u8>
         code: failure.code.as_str(),
         request_id,
         details: &failure.details,
-        existing_user_id: failure.existing_user_id,
+        existing_user_id: failure.existing_user.map(|user| user.id),
+        existing_user_status: failure.existing_user.map(|user| user.status),
+        existing_user_removed_at: failure.existing_user.and_then(|user| user.removed_at),
     };
     let refusal = Refusal { success: false, message: &failure.message, error };
     // Strings, a UUID and nothing else: there is nothing in it that JSON could not hold.

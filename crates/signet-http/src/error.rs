@@ -9,8 +9,8 @@ use actix_web::http::{
 use serde::Serialize;
 use signet_application::{Error, api_keys::VerifyError};
 use signet_domain::{
-    Invalid, UserId,
-    ports::{HashError, StoreError},
+    Invalid,
+    ports::{EmailHolder, HashError, StoreError},
 };
 
 /// What a program goes by; the words may not change.
@@ -122,6 +122,10 @@ impl Code {
     }
 }
 
+/// Says how to get the address back.
+const EMAIL_OF_REMOVED_USER: &str = "A removed user has this email. To restore that user, send update-user with its \
+    userId and the status active or suspended.";
+
 /// One field that is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Detail {
@@ -145,8 +149,8 @@ pub(crate) struct Failure {
     pub(crate) code: Code,
     pub(crate) message: Cow<'static, str>,
     pub(crate) details: Vec<Detail>,
-    /// Whose address was asked for.
-    pub(crate) existing_user_id: Option<UserId>,
+    /// The user that has the address.
+    pub(crate) existing_user: Option<EmailHolder>,
     /// A header that tells the client what to do: `Retry-After`, `Allow`, `Accept-Encoding`.
     pub(crate) header: Option<Box<(HeaderName, HeaderValue)>>,
     /// For the log of whoever runs the service, and nobody else.
@@ -159,7 +163,7 @@ impl Failure {
             code,
             message: code.message().into(),
             details: Vec::new(),
-            existing_user_id: None,
+            existing_user: None,
             header: None,
             cause: None,
         }
@@ -176,6 +180,13 @@ impl Failure {
 
     pub(crate) fn validation(details: Vec<Detail>) -> Self {
         Self { details, ..Self::new(Code::ValidationFailed) }
+    }
+
+    pub(crate) fn email_taken(holder: EmailHolder) -> Self {
+        let failure = Self::new(Code::EmailTaken);
+        let message = if holder.removed_at.is_some() { EMAIL_OF_REMOVED_USER.into() } else { failure.message };
+        let details = vec![Detail::new("email", "is already registered")];
+        Self { message, details, existing_user: Some(holder), ..failure }
     }
 
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
@@ -225,11 +236,7 @@ impl From<Error> for Failure {
         match error {
             Error::InsufficientScope => Self::new(Code::InsufficientScope),
             Error::UserNotFound => Self::new(Code::UserNotFound),
-            Error::EmailTaken { existing } => Self {
-                existing_user_id: Some(existing),
-                details: vec![Detail::new("email", "is already registered")],
-                ..Self::new(Code::EmailTaken)
-            },
+            Error::EmailTaken { holder } => Self::email_taken(holder),
             Error::NothingToChange => Self::validation(vec![Detail::new(
                 "body",
                 "must name at least one of name, email, status and metadata",

@@ -22,6 +22,7 @@
 
 mod api_keys;
 mod audit;
+mod email_keys;
 mod errors;
 mod exposure;
 mod migrations;

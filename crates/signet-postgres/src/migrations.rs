@@ -11,9 +11,10 @@ use diesel::{
     sql_types::{Bool, Integer, Text},
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use signet_domain::ports::StoreError;
+use signet_domain::ports::{Migrated, StoreError};
 
 use crate::{
+    email_keys,
     errors::{store_error, unavailable, without_values},
     url::ConnectionUrl,
 };
@@ -38,7 +39,7 @@ impl From<Error> for Failure {
 }
 
 /// Applies all that is missing in one transaction, or nothing.
-pub(crate) fn apply(url: &ConnectionUrl) -> Result<usize, StoreError> {
+pub(crate) fn apply(url: &ConnectionUrl) -> Result<Migrated, StoreError> {
     let mut connection =
         PgConnection::establish(url.as_str()).map_err(|error| unavailable(url.hide(&error.to_string())))?;
     connection.set_prepared_statement_cache_size(CacheSize::Disabled);
@@ -52,11 +53,15 @@ pub(crate) fn apply(url: &ConnectionUrl) -> Result<usize, StoreError> {
         };
         let pending = connection.pending_migrations(MIGRATIONS);
         let pending = pending.map_err(|error| failed("the question which migrations are pending", error))?;
+        let mut collisions = Vec::new();
         for migration in &pending {
             let applied = connection.run_migration(migration);
             applied.map_err(|error| failed(&format!("the migration {}", migration.name()), error))?;
+            if migration.name().to_string() == email_keys::MIGRATION {
+                collisions = email_keys::recompute(connection)?;
+            }
         }
-        Ok(pending.len())
+        Ok(Migrated { applied: pending.len(), collisions })
     });
     applied.map_err(|Failure(error)| {
         if connection.is_broken() { unavailable("the connection was lost during the migration") } else { error }

@@ -9,7 +9,7 @@ use diesel::{
 use signet_domain::{
     Action, Actor, ApiKey, ApiKeyId, AuditEntry, AuditEntryId, Changes, EmailAddress, Invalid, KeyMode, KeyScope,
     Metadata, Name, Partner, PartnerId, RequestId, SecretHash, Status, Timestamp, User, UserId, UserState, Version,
-    ports::{CommitError, StoreError},
+    ports::{CommitError, EmailHolder, StoreError},
 };
 use uuid::Uuid;
 
@@ -51,10 +51,10 @@ impl<K: Fn() -> String> Reader<K> {
 
 /// The columns of `users` in the order of [`UserRow`], and their types.
 pub(crate) const USER_COLUMNS: &str =
-    "partner_id, user_id, name, email, status, metadata, registered_at, updated_at, removed_at, version";
+    "partner_id, user_id, name, email, email_key, status, metadata, registered_at, updated_at, removed_at, version";
 
 pub(crate) type UserColumns =
-    (SqlUuid, SqlUuid, Text, Text, Text, Text, Timestamptz, Timestamptz, Nullable<Timestamptz>, BigInt);
+    (SqlUuid, SqlUuid, Text, Text, Text, Text, Text, Timestamptz, Timestamptz, Nullable<Timestamptz>, BigInt);
 
 #[derive(Queryable)]
 pub(crate) struct UserRow {
@@ -62,6 +62,7 @@ pub(crate) struct UserRow {
     user_id: Uuid,
     name: String,
     email: String,
+    email_key: String,
     status: String,
     metadata: String,
     registered_at: DateTime<Utc>,
@@ -78,8 +79,8 @@ impl UserRow {
         let state = UserState {
             partner_id: row.owner(self.partner_id, asked)?,
             id: UserId::new(self.user_id),
-            name: row.check("name", Name::parse(&self.name))?,
-            email: row.check("email", EmailAddress::parse(&self.email))?,
+            name: Name::from_stored(self.name),
+            email: EmailAddress::from_stored(self.email, self.email_key),
             status: row.check("status", Status::parse(&self.status))?,
             metadata: row.check("metadata", Metadata::parse(&self.metadata))?,
             registered_at: row.instant("registered_at", self.registered_at)?,
@@ -94,22 +95,32 @@ impl UserRow {
     }
 }
 
-/// Who has an address: the columns `partner_id` and `user_id` of `users`.
+/// The user that has an address: the columns `partner_id`, `user_id`, `status` and `removed_at` of `users`.
 #[derive(Queryable)]
 pub(crate) struct HolderRow {
     partner_id: Uuid,
     user_id: Uuid,
+    status: String,
+    removed_at: Option<DateTime<Utc>>,
 }
 
-pub(crate) type HolderColumns = (SqlUuid, SqlUuid);
+pub(crate) type HolderColumns = (SqlUuid, SqlUuid, Text, Nullable<Timestamptz>);
 
 impl HolderRow {
     /// That the address is taken, by a user which must be that partner's.
     pub(crate) fn into_refusal(self, asked: PartnerId) -> CommitError {
         let row = Reader { table: "users", key: || format!("{}/{}", self.partner_id, self.user_id) };
-        match row.owner(self.partner_id, asked) {
-            Ok(partner_id) => CommitError::EmailTaken { partner_id, existing: UserId::new(self.user_id) },
-            Err(error) => error.into(),
+        let holder = || {
+            row.owner(self.partner_id, asked)?;
+            Ok(EmailHolder {
+                id: UserId::new(self.user_id),
+                status: row.check("status", Status::parse(&self.status))?,
+                removed_at: row.optional_instant("removed_at", self.removed_at)?,
+            })
+        };
+        match holder() {
+            Ok(holder) => CommitError::EmailTaken { partner_id: asked, holder },
+            Err::<_, StoreError>(error) => error.into(),
         }
     }
 }
@@ -174,7 +185,7 @@ impl AuditRow {
             action: row.check("action", Action::parse(&self.action))?,
             actor: Actor::ApiKey {
                 id: row.check("actor_id", ApiKeyId::parse(&self.actor_id))?,
-                name: row.check("actor_name", Name::parse(&self.actor_name))?,
+                name: Name::from_stored(self.actor_name),
             },
             changes,
             request_id: row.check("request_id", RequestId::parse(&self.request_id))?,
@@ -211,7 +222,7 @@ impl TryFrom<PartnerRow> for Partner {
         let row = Reader { table: "partners", key: || partner.partner_id.to_string() };
         Ok(Self {
             id: PartnerId::new(partner.partner_id),
-            name: row.check("name", Name::parse(&partner.name))?,
+            name: Name::from_stored(partner.name),
             created_at: row.instant("created_at", partner.created_at)?,
             disabled_at: row.optional_instant("disabled_at", partner.disabled_at)?,
         })
@@ -266,7 +277,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
         Ok(Self {
             id: row.check("key_id", ApiKeyId::parse(&key.key_id))?,
             partner_id: PartnerId::new(key.partner_id),
-            name: row.check("name", Name::parse(&key.name))?,
+            name: Name::from_stored(key.name),
             mode: row.check("mode", KeyMode::parse(&key.mode))?,
             scope: row.check("scope", KeyScope::parse(&key.scope))?,
             secret_hash: row.check("secret_hash", SecretHash::parse(&key.secret_hash))?,

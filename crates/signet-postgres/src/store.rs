@@ -1,7 +1,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use diesel::{PgConnection, QueryResult};
-use signet_domain::{PartnerId, ports::StoreError};
+use signet_domain::{
+    PartnerId,
+    ports::{Migrated, StoreError},
+};
 use signet_turn::{Jobs, Lane, Operation};
 
 use crate::{
@@ -71,14 +74,15 @@ impl PostgresStore {
         Ok(Self { shifts: Arc::new(Shifts::start(url, options)?) })
     }
 
-    /// Applies the migrations that the database lacks and returns how many they were. Of several instances that do this
+    /// Applies the migrations that the database lacks and returns how many they were, and which addresses collide by a
+    /// rule that one of them brought. Of several instances that do this
     /// at once, one works and the others wait.
     ///
     /// Whether anything is to do is asked first, within the usual deadline; a role that may create nothing can do this
     /// on a complete schema, and is told so where something is to do. What is to do is done on a connection of its own, and takes as long as it takes.
-    pub async fn migrate(&self) -> Result<usize, StoreError> {
+    pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         match self.pending().await? {
-            Pending { migrations: 0, .. } => return Ok(0),
+            Pending { migrations: 0, .. } => return Ok(Migrated::default()),
             Pending { may_migrate: true, .. } => {}
             Pending { migrations, may_migrate: false } => {
                 let lacking = lacking(migrations);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use signet_domain::ports::{ApiKeyRepository, AuditTrail, PartnerRepository, StoreError, UserRepository};
+use signet_domain::ports::{ApiKeyRepository, AuditTrail, Migrated, PartnerRepository, StoreError, UserRepository};
 use signet_postgres::{PostgresOptions, PostgresStore};
 use signet_sqlite::{OpenError, SqliteOptions, SqliteStore};
 use tokio::time::{Instant, sleep};
@@ -96,8 +96,8 @@ impl Backend {
         Self { users: ports.clone(), audit: ports.clone(), keys: ports.clone(), partners: ports, store }
     }
 
-    /// Applies the migrations that the database lacks and returns how many they were.
-    pub(crate) async fn migrate(&self) -> Result<usize, StoreError> {
+    /// Applies the migrations that the database lacks.
+    pub(crate) async fn migrate(&self) -> Result<Migrated, StoreError> {
         match &self.store {
             Store::Postgres(store) => store.migrate().await,
             Store::Sqlite(store) => store.migrate().await,
@@ -141,13 +141,14 @@ impl Backend {
         }
     }
 
-    /// Makes the database fit for work: migrated where `migrate` says so, else found complete. Returns how many
-    /// migrations were applied. A database that is away is given `patience` to come.
-    pub(crate) async fn prepare(&self, migrate: bool, patience: Duration) -> Result<usize, StoreError> {
+    /// Makes the database fit for work: migrated where `migrate` says so, else found complete. A database that is away
+    /// is given `patience` to come.
+    pub(crate) async fn prepare(&self, migrate: bool, patience: Duration) -> Result<Migrated, StoreError> {
         let begun = Instant::now();
         let mut told = false;
         loop {
-            let prepared = if migrate { self.migrate().await } else { self.ready().await.map(|()| 0) };
+            let prepared =
+                if migrate { self.migrate().await } else { self.ready().await.map(|()| Migrated::default()) };
             match prepared {
                 Err(StoreError::Unavailable { reason }) if begun.elapsed() + RETRY_AFTER < patience => {
                     if !std::mem::replace(&mut told, true) {
@@ -174,10 +175,10 @@ mod tests {
         let backend = Backend::open(&url, OPTIONS).expect("opened");
         let lacking = backend.prepare(false, Duration::ZERO).await;
         assert!(matches!(lacking, Err(StoreError::Unavailable { .. })), "{lacking:?}");
-        let applied = backend.prepare(true, Duration::ZERO).await.expect("migrated");
+        let applied = backend.prepare(true, Duration::ZERO).await.expect("migrated").applied;
         assert!(applied > 0);
-        assert_eq!(backend.prepare(true, Duration::ZERO).await, Ok(0));
-        assert_eq!(backend.prepare(false, Duration::ZERO).await, Ok(0));
+        assert_eq!(backend.prepare(true, Duration::ZERO).await, Ok(Migrated::default()));
+        assert_eq!(backend.prepare(false, Duration::ZERO).await, Ok(Migrated::default()));
         assert_eq!(backend.connections(), Connections { open: 2, idle: 2 });
     }
 

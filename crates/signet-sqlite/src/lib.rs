@@ -15,6 +15,7 @@
 mod api_keys;
 mod audit;
 mod backup;
+mod email_keys;
 mod errors;
 mod migrations;
 mod partners;
@@ -33,7 +34,10 @@ use diesel::SqliteConnection;
 // Named so that its `bundled` feature takes effect.
 use libsqlite3_sys as _;
 use scheduled_thread_pool::ScheduledThreadPool;
-use signet_domain::{PartnerId, ports::StoreError};
+use signet_domain::{
+    PartnerId,
+    ports::{Migrated, StoreError},
+};
 use signet_turn::{Jobs, Lane, Limits, Turn};
 
 pub use backup::{BackupError, backup};
@@ -136,9 +140,10 @@ impl SqliteStore {
         })
     }
 
-    /// Applies the migrations that are pending, all of them or none, and tells how many they were. Two processes may
+    /// Applies the migrations that are pending, all of them or none, and returns how many they were, and
+    /// which addresses collide by a rule that one of them brought. Two processes may
     /// do so at the same time: the second waits for up to 30 seconds. Where none is pending, nobody waits.
-    pub async fn migrate(&self) -> Result<usize, StoreError> {
+    pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         // Not on the thread that writes: a migration of a large table may take longer than any deadline.
         let writing = self.pools.write.clone();
         let run = move || with(&writing, |connection| migrations::run(connection, writing.connection_timeout()));

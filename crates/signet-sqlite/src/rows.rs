@@ -1,5 +1,7 @@
 //! Rows as they lie in the tables, and what the domain makes of them.
 
+use std::convert::Infallible;
+
 use diesel::{
     Queryable, Selectable,
     deserialize::{self, FromSql, FromSqlRow},
@@ -9,7 +11,7 @@ use diesel::{
 use signet_domain::{
     Action, Actor, ApiKey, ApiKeyId, AuditEntry, AuditEntryId, EmailAddress, KeyMode, KeyScope, Metadata, Name,
     Partner, PartnerId, RequestId, SecretHash, Status, Timestamp, User, UserId, UserState, Version,
-    ports::{CommitError, StoreError},
+    ports::{CommitError, EmailHolder, StoreError},
 };
 use uuid::Uuid;
 
@@ -33,6 +35,7 @@ pub(crate) struct UserRow {
     user_id: Vec<u8>,
     name: Stored,
     email: Stored,
+    email_key: Stored,
     status: Stored,
     metadata: Stored,
     registered_at: i64,
@@ -41,12 +44,14 @@ pub(crate) struct UserRow {
     version: i64,
 }
 
-/// Who has an address.
+/// The user that has an address.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(Sqlite))]
 pub(crate) struct HolderRow {
     partner_id: Vec<u8>,
     user_id: Vec<u8>,
+    status: Stored,
+    removed_at: Option<i64>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -122,6 +127,11 @@ impl<K: Fn() -> String> Place<K> {
         self.read(column, parse(text))
     }
 
+    /// Text that is read whatever the rules say of it by now.
+    fn any_text(&self, column: &'static str, stored: &Stored) -> Result<String, StoreError> {
+        self.text(column, stored, |text| Ok::<_, Infallible>(text.to_owned()))
+    }
+
     fn uuid(&self, column: &'static str, bytes: &[u8]) -> Result<Uuid, StoreError> {
         self.read(column, Uuid::from_slice(bytes))
     }
@@ -153,10 +163,17 @@ impl HolderRow {
     pub(crate) fn into_refusal(self, asked: PartnerId) -> CommitError {
         let key = || format!("{}/{}", readable(&self.partner_id), readable(&self.user_id));
         let place = Place { table: "users", key };
-        let holder = place.owner(&self.partner_id, asked).and_then(|_own| place.uuid("user_id", &self.user_id));
-        match holder {
-            Ok(id) => CommitError::EmailTaken { partner_id: asked, existing: UserId::new(id) },
-            Err(error) => error.into(),
+        let holder = || {
+            place.owner(&self.partner_id, asked)?;
+            Ok(EmailHolder {
+                id: UserId::new(place.uuid("user_id", &self.user_id)?),
+                status: place.text("status", &self.status, Status::parse)?,
+                removed_at: place.maybe_instant("removed_at", self.removed_at)?,
+            })
+        };
+        match holder() {
+            Ok(holder) => CommitError::EmailTaken { partner_id: asked, holder },
+            Err::<_, StoreError>(error) => error.into(),
         }
     }
 }
@@ -178,8 +195,11 @@ impl UserRow {
         let state = UserState {
             partner_id: place.owner(&self.partner_id, asked)?,
             id: UserId::new(place.uuid("user_id", &self.user_id)?),
-            name: place.text("name", &self.name, Name::parse)?,
-            email: place.text("email", &self.email, EmailAddress::parse)?,
+            name: Name::from_stored(place.any_text("name", &self.name)?),
+            email: EmailAddress::from_stored(
+                place.any_text("email", &self.email)?,
+                place.any_text("email_key", &self.email_key)?,
+            ),
             status: place.text("status", &self.status, Status::parse)?,
             metadata: place.text("metadata", &self.metadata, Metadata::parse)?,
             registered_at: place.instant("registered_at", self.registered_at)?,
@@ -211,7 +231,7 @@ impl AuditRow {
             action: place.text("action", &self.action, Action::parse)?,
             actor: Actor::ApiKey {
                 id: place.text("actor_id", &self.actor_id, ApiKeyId::parse)?,
-                name: place.text("actor_name", &self.actor_name, Name::parse)?,
+                name: Name::from_stored(place.any_text("actor_name", &self.actor_name)?),
             },
             changes: place.text("changes", &self.changes, |text| serde_json::from_str(text))?,
             request_id: place.text("request_id", &self.request_id, RequestId::parse)?,
@@ -228,7 +248,7 @@ impl TryFrom<PartnerRow> for Partner {
         let place = Place { table: "partners", key: || readable(&row.partner_id) };
         Ok(Self {
             id: PartnerId::new(place.uuid("partner_id", &row.partner_id)?),
-            name: place.text("name", &row.name, Name::parse)?,
+            name: Name::from_stored(place.any_text("name", &row.name)?),
             created_at: place.instant("created_at", row.created_at)?,
             disabled_at: place.maybe_instant("disabled_at", row.disabled_at)?,
         })
@@ -257,7 +277,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
         Ok(Self {
             id: place.text("key_id", &row.key_id, ApiKeyId::parse)?,
             partner_id: PartnerId::new(place.uuid("partner_id", &row.partner_id)?),
-            name: place.text("name", &row.name, Name::parse)?,
+            name: Name::from_stored(place.any_text("name", &row.name)?),
             mode: place.text("mode", &row.mode, KeyMode::parse)?,
             scope: place.text("scope", &row.scope, KeyScope::parse)?,
             secret_hash: place.text("secret_hash", &row.secret_hash, SecretHash::parse)?,

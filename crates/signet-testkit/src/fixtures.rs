@@ -28,15 +28,23 @@ impl Fixture {
         copy
     }
 
-    /// Restores the PostgreSQL dump into a database of its own.
+    /// Restores the `PostgreSQL` dump into a new database.
     ///
     /// # Panics
-    /// If there is no PostgreSQL, or it refuses the dump.
+    /// If there is no `PostgreSQL`, or it refuses the dump.
     #[must_use]
     pub fn postgres(self) -> TestDatabase {
         let database = TestDatabase::create();
-        database.execute_file(&self.file("postgres.sql"));
+        self.restore_postgres(&database);
         database
+    }
+
+    /// Restores the `PostgreSQL` dump into an empty database.
+    ///
+    /// # Panics
+    /// If the server refuses the dump.
+    pub fn restore_postgres(self, database: &TestDatabase) {
+        database.execute_file(&self.file("postgres.sql"));
     }
 
     /// The API's answers about the `SQLite` file when it was made, as JSON.
@@ -48,7 +56,7 @@ impl Fixture {
         fs::read_to_string(self.file("sqlite.json")).expect("the fixture can be read")
     }
 
-    /// The API's answers about the PostgreSQL database when it was made, as JSON.
+    /// The API's answers about the `PostgreSQL` database when it was made, as JSON.
     ///
     /// # Panics
     /// If the file cannot be read.
@@ -69,13 +77,11 @@ mod tests {
     #[test]
     fn fixture_restores_into_postgres_and_sqlite() {
         let directory = tempfile::tempdir().expect("a directory");
-        for fixture in [Fixture::V0_1_0] {
-            let database = fixture.postgres();
-            let counts = "SELECT (SELECT count(*) FROM users) = 38, (SELECT count(*) FROM audit_entries) = 49";
-            assert_eq!(database.query(counts), "t|t");
-            let file = fs::read(fixture.sqlite(directory.path())).expect("copied");
-            assert!(file.starts_with(b"SQLite format 3\0"));
-            assert!(fixture.sqlite_answers().starts_with('{') && fixture.postgres_answers().starts_with('{'));
-        }
+        let fixture = Fixture::V0_1_0;
+        let counts = "SELECT (SELECT count(*) FROM users) = 38, (SELECT count(*) FROM audit_entries) = 49";
+        assert_eq!(fixture.postgres().query(counts), "t|t");
+        let file = fs::read(fixture.sqlite(directory.path())).expect("copied");
+        assert!(file.starts_with(b"SQLite format 3\0"));
+        assert!(fixture.sqlite_answers().starts_with('{') && fixture.postgres_answers().starts_with('{'));
     }
 }

@@ -82,8 +82,9 @@ async fn a_read_only_key_changes_nothing() {
 
 #[tokio::test]
 async fn what_the_store_refuses_reaches_the_caller() {
+    let holder = registration(PARTNER).user.remove(context(5)).expect("a change").user;
     for (refusal, expected) in [
-        (CommitError::EmailTaken { partner_id: PARTNER, existing: USER }, Error::EmailTaken { existing: USER }),
+        (CommitError::email_taken(&holder), Error::EmailTaken { holder: (&holder).into() }),
         (CommitError::Store(unavailable()), Error::Store(unavailable())),
     ] {
         let mut users = MockUserRepository::new();

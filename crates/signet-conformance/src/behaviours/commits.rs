@@ -92,7 +92,7 @@ pub async fn a_taken_address_is_refused_in_any_spelling(scene: Scene) {
         for spelling in spellings {
             let registration = scene.build.registration(partner_id, spelling);
             let refused = registration.user.clone();
-            let taken = Err(CommitError::EmailTaken { partner_id, existing: holder.id });
+            let taken = Err(CommitError::email_taken(&holder));
             assert_eq!(scene.commit(registration).await, taken, "{spelling}");
             assert_eq!(scene.find(&refused).await, None);
         }
@@ -115,9 +115,16 @@ pub async fn similar_addresses_are_different(scene: Scene) {
 pub async fn a_removed_user_keeps_its_address(scene: Scene) {
     let partner_id = scene.partner().await;
     let john = scene.register(partner_id, "john@example.com").await;
-    scene.commit(scene.build.removal(&john)).await.expect("committed");
+    let john = scene.commit(scene.build.removal(&john)).await.expect("committed");
     let outcome = scene.commit(scene.build.registration(partner_id, "JOHN@example.com")).await;
-    assert_eq!(outcome, Err(CommitError::EmailTaken { partner_id, existing: john.id }));
+    assert_eq!(outcome, Err(CommitError::email_taken(&john)));
+    let jane = scene.register(partner_id, "jane@example.com").await;
+    let outcome = scene.commit(scene.build.readdressing(&jane, "John@example.com")).await;
+    assert_eq!(outcome, Err(CommitError::email_taken(&john)), "with its state, also to an update");
+    let suspend = UserPatch { status: Some(Status::Suspended), ..UserPatch::default() };
+    let john = scene.commit(scene.build.change(&john, &suspend)).await.expect("committed");
+    let outcome = scene.commit(scene.build.registration(partner_id, "JOHN@example.com")).await;
+    assert_eq!(outcome, Err(CommitError::email_taken(&john)), "as it is now");
 }
 
 /// The same address may exist under two partners.
@@ -137,7 +144,7 @@ pub async fn an_update_to_a_taken_address_writes_nothing(scene: Scene) {
     let john = scene.register(partner_id, "john@example.com").await;
     let jane = scene.register(partner_id, "jane@example.com").await;
     let outcome = scene.commit(scene.build.readdressing(&jane, "JOHN@example.com")).await;
-    assert_eq!(outcome, Err(CommitError::EmailTaken { partner_id, existing: john.id }));
+    assert_eq!(outcome, Err(CommitError::email_taken(&john)));
     nothing_was_written(&scene, &jane, 2).await;
     scene.commit(scene.build.renaming(&jane, "Jane")).await.expect("the version is still the first");
 }
@@ -167,7 +174,7 @@ pub async fn an_address_given_up_is_free(scene: Scene) {
     scene.commit(scene.build.readdressing(&john, "johnny@example.com")).await.expect("free");
     scene.register(partner_id, "john@example.com").await;
     let outcome = scene.commit(scene.build.registration(partner_id, "johnny@example.com")).await;
-    assert_eq!(outcome, Err(CommitError::EmailTaken { partner_id, existing: john.id }));
+    assert_eq!(outcome, Err(CommitError::email_taken(&john)));
 }
 
 /// Every change that was committed has its entry, and none that was refused has one.
@@ -184,7 +191,7 @@ pub async fn a_change_and_its_entry_are_one(scene: Scene) {
         scene.commit(change.clone()).await.expect("committed");
         assert_eq!(scene.trail(partner_id).await, expected);
         let again = match change.replaces() {
-            None => CommitError::EmailTaken { partner_id, existing: change.user.id },
+            None => CommitError::email_taken(&change.user),
             Some(_) => CommitError::Stale,
         };
         assert_eq!(scene.commit(change).await, Err(again), "the same once more");

@@ -87,7 +87,7 @@ pub async fn twins_under_two_partners_live_their_own_lives(scene: Scene) {
         assert_eq!(scene.entries(twin.partner_id, of_user).await, before.1);
         // The address that the one gave up is still that of the other.
         let refused = scene.commit(scene.build.registration(twin.partner_id, "JOHN@example.com")).await;
-        assert_eq!(refused, Err(CommitError::EmailTaken { partner_id: twin.partner_id, existing: twin.id }));
+        assert_eq!(refused, Err(CommitError::email_taken(&twin)));
         scene.register(user.partner_id, "john@example.com").await;
     }
 }
@@ -103,8 +103,7 @@ pub async fn twins_that_are_asked_for_at_once_are_told_apart(scene: Scene) {
     }
     let again = twins.iter().cycle().take(32).map(|user| scene.build.registration(user.partner_id, "John@Example.com"));
     for (refused, user) in scene.race(again).await.into_iter().zip(twins.iter().cycle()) {
-        let (partner_id, existing) = (user.partner_id, user.id);
-        assert_eq!(refused, Err(CommitError::EmailTaken { partner_id, existing }));
+        assert_eq!(refused, Err(CommitError::email_taken(user)));
     }
     let renamings: Vec<UserChange> = twins.iter().map(|user| scene.build.renaming(user, "Johnny")).collect();
     for (outcome, change) in scene.race(renamings.clone()).await.into_iter().zip(renamings) {

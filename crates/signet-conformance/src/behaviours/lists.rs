@@ -112,7 +112,7 @@ pub async fn a_refused_registration_takes_no_place(scene: Scene) {
     let first = scene.register(partner_id, "first@example.com").await;
     for _ in 0..3 {
         let again = scene.build.registration(partner_id, "first@example.com");
-        assert_eq!(scene.commit(again).await, Err(CommitError::EmailTaken { partner_id, existing: first.id }));
+        assert_eq!(scene.commit(again).await, Err(CommitError::email_taken(&first)));
     }
     let second = scene.register(partner_id, "second@example.com").await;
     let page = scene.list(partner_id, 1, 1).await;

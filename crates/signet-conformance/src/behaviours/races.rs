@@ -20,7 +20,7 @@ pub async fn one_of_many_registrations_with_an_address_wins(scene: Scene) {
         let outcomes = scene.race(registrations).await;
         let winners: Vec<_> = outcomes.iter().flatten().collect();
         assert_eq!(winners.len(), 1, "round {round}: {outcomes:?}");
-        let lost = Err(CommitError::EmailTaken { partner_id, existing: winners[0].id });
+        let lost = Err(CommitError::email_taken(winners[0]));
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == lost).count(), RACERS - 1, "{outcomes:?}");
         let page = scene.list(partner_id, 100, 0).await;
         assert_eq!((page.total, page.users.as_slice()), (1, &[winners[0].clone()][..]));
@@ -56,7 +56,7 @@ pub async fn one_of_many_updates_to_an_address_wins(scene: Scene) {
     let outcomes = scene.race(updates).await;
     let winners: Vec<_> = outcomes.iter().flatten().collect();
     assert_eq!(winners.len(), 1, "{outcomes:?}");
-    let lost = Err(CommitError::EmailTaken { partner_id, existing: winners[0].id });
+    let lost = Err(CommitError::email_taken(winners[0]));
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == lost).count(), RACERS - 1, "{outcomes:?}");
     assert_eq!(scene.trail(partner_id).await.len(), RACERS + 1);
 }
@@ -76,7 +76,7 @@ pub async fn one_of_registrations_and_updates_to_an_address_wins(scene: Scene) {
         let outcomes = scene.race(changes).await;
         let winners: Vec<_> = outcomes.iter().flatten().collect();
         assert_eq!(winners.len(), 1, "round {round}: {outcomes:?}");
-        let lost = Err(CommitError::EmailTaken { partner_id, existing: winners[0].id });
+        let lost = Err(CommitError::email_taken(winners[0]));
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == lost).count(), RACERS - 1, "{outcomes:?}");
         let total = RACERS / 2 + usize::from(winners[0].version == Version::FIRST);
         assert_eq!(scene.list(partner_id, 100, 0).await.users.len(), total, "round {round}");

@@ -1,6 +1,6 @@
 use signet_domain::{
     AuditEntry, AuditPosition, User, UserChange, UserId,
-    ports::{AuditFilter, CommitError, Page, StoreError, UserPage},
+    ports::{AuditFilter, CommitError, EmailHolder, Page, StoreError, UserPage},
 };
 
 use super::{
@@ -23,8 +23,8 @@ pub(crate) fn judge(story: &Story, event: &Event) -> bool {
                 .is_some_and(|held| held.user == *user && held.entry == change.audit)
         }
         (Operation::Commit(change), Answer::Commit(Err(CommitError::Stale))) => is_stale(story, change, asking),
-        (Operation::Commit(change), Answer::Commit(Err(CommitError::EmailTaken { partner_id, existing }))) => {
-            *partner_id == change.user.partner_id && is_taken(story, change, *existing, asking)
+        (Operation::Commit(change), Answer::Commit(Err(CommitError::EmailTaken { partner_id, holder }))) => {
+            *partner_id == change.user.partner_id && is_taken(story, change, *holder, asking)
         }
         (Operation::Find(_, user_id), Answer::Find(Ok(None))) => story.absent(*user_id).and(asking).is_open(),
         (Operation::Find(_, user_id), Answer::Find(Ok(Some(user)))) => {
@@ -67,20 +67,20 @@ fn is_stale(story: &Story, change: &UserChange, asking: Window) -> bool {
 }
 
 /// Another user had the address; and, for an update, the version that it is made from was held then.
-fn is_taken(story: &Story, change: &UserChange, existing: UserId, asking: Window) -> bool {
+fn is_taken(story: &Story, change: &UserChange, holder: EmailHolder, asking: Window) -> bool {
     let replaced = match change.replaces() {
         None => Some(Window::ALWAYS),
         Some(replaces) => story.version(change.user.id, replaces.number()).map(|version| story.held(version)),
     };
     let asking = replaced.map(|replaced| replaced.and(asking));
-    asking.is_some_and(|asking| holders(story, change).any(|(id, held)| id == existing && held.and(asking).is_open()))
+    asking.is_some_and(|asking| holders(story, change).any(|(user, held)| user == holder && held.and(asking).is_open()))
 }
 
 /// Who else had the address that the change wants, and when.
-fn holders(story: &Story, change: &UserChange) -> impl Iterator<Item = (UserId, Window)> {
+fn holders(story: &Story, change: &UserChange) -> impl Iterator<Item = (EmailHolder, Window)> {
     let versions = story.lives.values().flatten().filter(|version| version.user.id != change.user.id);
     let same = versions.filter(|version| version.user.email.key() == change.user.email.key());
-    same.map(|version| (version.user.id, story.held(version)))
+    same.map(|version| ((&version.user).into(), story.held(version)))
 }
 
 /// When the page may have been what it is, with that total.

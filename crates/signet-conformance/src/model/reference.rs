@@ -160,15 +160,15 @@ impl Model {
         if replaces.is_some() && replaces != held {
             return Answer::Commit(Err(CommitError::Stale));
         }
-        let Some(lives) = self.partners.get_mut(partner) else { return refused() };
-        let owner = lives.iter().find(|life| life.held().identity == state.identity);
+        let owner =
+            self.partners.get(partner).into_iter().flatten().find(|life| life.held().identity == state.identity);
         if let Some(owner) = owner
             && (owner.user != user || replaces.is_none())
         {
-            let (partner_id, existing) = (self.world.partner(partner), self.world.user(owner.user));
-            return Answer::Commit(Err(CommitError::EmailTaken { partner_id, existing }));
+            return Answer::Commit(Err(CommitError::email_taken(&self.told_user(partner, owner))));
         }
         let version = Version { state, action, entry: self.positions.len() };
+        let Some(lives) = self.partners.get_mut(partner) else { return refused() };
         match lives.iter_mut().find(|life| life.user == user) {
             Some(_) if replaces.is_none() => return refused(),
             Some(life) => life.versions.push(version),

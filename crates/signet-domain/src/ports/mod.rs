@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod hasher;
 mod ids;
+mod migrated;
 mod partners;
 mod users;
 
@@ -24,6 +25,7 @@ pub use {
     error::StoreError,
     hasher::{HashError, SecretHasher},
     ids::IdGenerator,
+    migrated::{EmailCollision, Migrated},
     partners::PartnerRepository,
-    users::{CommitError, Page, UserPage, UserRepository},
+    users::{CommitError, EmailHolder, Page, UserPage, UserRepository},
 };

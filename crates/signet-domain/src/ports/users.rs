@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Invalid, PartnerId, User, UserChange, UserId};
+use crate::{Invalid, PartnerId, Status, Timestamp, User, UserChange, UserId};
 
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,16 +51,33 @@ pub struct UserPage {
     pub total: u64,
 }
 
+/// The user that has an address, in the state that the change was refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmailHolder {
+    /// The user.
+    pub id: UserId,
+    /// Its status.
+    pub status: Status,
+    /// When it was removed; present only while it is.
+    pub removed_at: Option<Timestamp>,
+}
+
+impl From<&User> for EmailHolder {
+    fn from(user: &User) -> Self {
+        Self { id: user.id, status: user.status, removed_at: user.removed_at }
+    }
+}
+
 /// Why a change was not committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// Another user of the partner, removed ones included, has an address with the same key.
-    #[error("the e-mail address belongs to user {existing}")]
+    #[error("the e-mail address belongs to user {}", holder.id)]
     EmailTaken {
         /// Whose user that is: an id alone would not tell.
         partner_id: PartnerId,
-        /// That user.
-        existing: UserId,
+        /// That user, as it was when the change was refused.
+        holder: EmailHolder,
     },
     /// The store no longer holds the version that the change replaces: read again and decide again.
     #[error("the user has changed meanwhile")]
@@ -68,6 +85,14 @@ pub enum CommitError {
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl CommitError {
+    /// The refusal of a change that wants the address of `holder`.
+    #[must_use]
+    pub fn email_taken(holder: &User) -> Self {
+        Self::EmailTaken { partner_id: holder.partner_id, holder: holder.into() }
+    }
 }
 
 /// Users, and the one way to change them.
@@ -83,7 +108,9 @@ pub trait UserRepository: Send + Sync {
     ///   changes nothing and returns [`CommitError::Stale`].
     /// - The e-mail key MUST be unique within the partner, removed users included, and free for other partners. A race
     ///   lost is the same [`CommitError::EmailTaken`] as a duplicate found, and so is the same registration once more.
-    ///   Nothing is written then.
+    ///   Nothing is written then. The state of the holder MUST be that of the instant of the refusal.
+    /// - The e-mail is written with the key that it carries, also if that differs from the one that
+    ///   [`EmailAddress::parse`](crate::EmailAddress::parse) would compute: a stored address may have an older key.
     /// - What [`find`](Self::find) returns afterwards equals the user in the change, to the millisecond.
     async fn commit(&self, change: UserChange) -> Result<User, CommitError>;
 

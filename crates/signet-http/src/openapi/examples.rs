@@ -1,6 +1,7 @@
 //! The examples of the specification, completed.
 
 use serde_json::{Value, json};
+use signet_domain::{Status, Timestamp, UserId, ports::EmailHolder};
 
 pub(crate) const USER_ID: &str = "1a123288-24e8-4c6d-a847-501bab184f5a";
 pub(crate) const EMAIL: &str = "johasdn.doe@example.com";
@@ -23,6 +24,12 @@ pub(crate) fn patch() -> Value {
 
 pub(crate) fn reference() -> Value {
     json!({ "userId": USER_ID })
+}
+
+/// The removed user that has an address.
+pub(crate) fn holder() -> Option<EmailHolder> {
+    let (id, removed_at) = (UserId::parse(USER_ID).ok()?, Timestamp::parse(UPDATED_AT).ok()?);
+    Some(EmailHolder { id, status: Status::Inactive, removed_at: Some(removed_at) })
 }
 
 pub(crate) fn user() -> Value {

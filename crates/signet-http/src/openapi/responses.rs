@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
-use signet_domain::{RequestId, UserId};
+use signet_domain::RequestId;
 use utoipa::openapi::{
     Content, ContentBuilder, Header, HeaderBuilder, Object, ObjectBuilder, Ref, RefOr, Required, Response,
     ResponseBuilder, Schema, Type,
@@ -178,8 +178,7 @@ fn example(code: Code, invalid: &[Detail]) -> Value {
     match code {
         Code::ValidationFailed => failure.details = invalid.to_vec(),
         Code::EmailTaken => {
-            failure.details = vec![Detail::new("email", "is already registered")];
-            failure.existing_user_id = UserId::parse(examples::USER_ID).ok();
+            failure = examples::holder().map_or(failure, Failure::email_taken);
         }
         _ => {}
     }

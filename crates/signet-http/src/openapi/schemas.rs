@@ -88,20 +88,27 @@ pub(crate) fn entry_id() -> Object {
 }
 
 pub(crate) fn name() -> Object {
-    string("The display name: 1 to 200 characters once trimmed and in Unicode NFC, no control characters.")
+    string("The display name: 1 to 200 characters once trimmed and in Unicode NFC, no control characters, at least one of them visible.")
         .min_length(Some(1))
         .max_length(Some(Name::MAX_CHARS))
-        // Not `\s`, which is another set in each language: what is trimmed is Unicode's White_Space.
+        // At least one visible character. Not `\s` and `\p`, which are other sets in each language: what counts as
+        // invisible is stated in signet-domain, and a test compares the two.
         .pattern(Some(
-            r"^[^\u0000-\u001F\u007F-\u009F]*[^\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000][^\u0000-\u001F\u007F-\u009F]*$",
+            concat!(
+                r"^[^\u0000-\u001F\u007F-\u009F]*[^",
+                r"\u0000-\u0020\u007F-\u00A0\u00AD\u034F\u0600-\u0605\u061C\u06DD\u070F\u0890-\u0891\u08E2\u115F-\u1160\u1680",
+                r"\u17B4-\u17B5\u180B-\u180F\u2000-\u200F\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB",
+                r"][^\u0000-\u001F\u007F-\u009F]*$",
+            ),
         ))
         .examples(["John Doe"])
         .build()
 }
 
 pub(crate) fn email() -> Object {
-    let description = "The e-mail address, at most 254 bytes once trimmed and in Unicode NFC, its case kept; unique among the partner's users \
-        without regard to case.";
+    let description = "The e-mail address, in any script: at most 254 bytes once trimmed and in Unicode NFC, at most 64 of \
+        them before the @. It is kept as given. It is unique among the partner's users, removed ones included: the part before \
+        the @ without regard to case, the domain as IDNA compares it.";
     // With the letters of any script (RFC 6531) on both sides of the @.
     formatted(string(description), "idn-email")
         .min_length(Some(3))
@@ -131,10 +138,10 @@ pub(crate) fn metadata() -> Object {
 
 pub(crate) fn metadata_patch() -> Object {
     ObjectBuilder::new()
-        .schema_type(Type::Object)
+        .schema_type(SchemaType::Array(vec![Type::Object, Type::Null]))
         .description(Some(
             "A JSON Merge Patch (RFC 7396): `null` deletes a key, an object is merged, all else replaces. The result must \
-             keep the limits of the metadata.",
+             keep the limits of the metadata. `null` in place of the patch deletes all of it.",
         ))
         .property_names(Some(metadata_key()))
         .additional_properties(Some(reference("MetadataValue")))
@@ -310,6 +317,14 @@ pub(crate) fn refusal() -> [(&'static str, RefOr<Schema>); 3] {
         .property(
             "existingUserId",
             formatted(string("With `email_taken`: the partner's own user that has the address."), "uuid"),
+        )
+        .property(
+            "existingUserStatus",
+            string("With `email_taken`: the status of that user.").enum_values(Some(Status::ALL.map(Status::as_str))),
+        )
+        .property(
+            "existingUserRemovedAt",
+            instant("With `email_taken`: when that user was removed; present only while it is."),
         )
         .required("code")
         .required("requestId");

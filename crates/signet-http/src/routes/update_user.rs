@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
-use signet_domain::{EmailAddress, MetadataPatch, Name, Status, UserId, UserPatch};
+use serde_json::Value;
+use signet_domain::{EmailAddress, Invalid, MetadataPatch, Name, Status, UserId, UserPatch};
 use utoipa::{
     IntoResponses, PartialSchema, ToSchema,
     openapi::{RefOr, Response, Schema},
@@ -23,7 +24,7 @@ const MESSAGE: &str = "User updated successfully.";
 /// Update a user
 ///
 /// Changes the fields that are given and leaves the others as they are. `metadata` is a JSON Merge Patch (RFC 7396):
-/// `null` deletes a key. Setting the status of a removed user to `active` or `suspended` restores it. An update that
+/// `null` deletes a key, and `"metadata": null` deletes all of them. Setting the status of a removed user to `active` or `suspended` restores it. An update that
 /// changes nothing succeeds without a trace.
 #[utoipa::path(
     patch,
@@ -51,9 +52,14 @@ fn read(body: &[u8]) -> Result<(UserId, UserPatch), Failure> {
         name: fields.optional("name", text(Name::parse)),
         email: fields.optional("email", text(EmailAddress::parse)),
         status: fields.optional("status", text(Status::parse)),
-        metadata: fields.optional("metadata", object(MetadataPatch::new)),
+        metadata: fields.optional("metadata", metadata_patch),
     };
     Ok((fields.finish(user_id)?, patch))
+}
+
+/// A merge patch of `null` deletes what it is applied to (RFC 7396).
+fn metadata_patch(value: Value) -> Result<MetadataPatch, Invalid> {
+    if value.is_null() { Ok(MetadataPatch::clear()) } else { object(MetadataPatch::new)(value) }
 }
 
 struct UserPatchBody;

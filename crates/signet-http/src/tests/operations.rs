@@ -59,6 +59,15 @@ async fn metadata_is_kept_and_patched_by_merging() {
     let patch = json!({"userId": id, "metadata": {"plan": null, "nested": {"b": null, "c": 3}}});
     let user = world.call("PATCH", "/update-user", patch).await.data();
     assert_eq!(user["metadata"], json!({"tags": ["eu", 1.5, null], "nested": {"a": 1, "c": 3}}));
+
+    let same = world.call("PATCH", "/update-user", json!({"userId": id, "metadata": {}})).await.data();
+    assert_eq!(same, user, "an empty patch changes nothing");
+    let cleared = world.call("PATCH", "/update-user", json!({"userId": id, "metadata": null})).await.data();
+    assert_eq!(cleared["metadata"], json!({}));
+    let trail = world.call("GET", "/audit-trail", Value::Null).await.data();
+    assert_eq!(trail["entries"][0]["changes"]["metadata"], json!({"from": user["metadata"], "to": {}}));
+    let again = world.call("PATCH", "/update-user", json!({"userId": id, "metadata": null})).await.data();
+    assert_eq!(again, cleared, "there is nothing left to clear");
 }
 
 #[actix_web::test]
@@ -74,6 +83,57 @@ async fn a_taken_address_names_its_user() {
     let patch = json!({"userId": other["userId"], "email": "johasdn.doe@example.com"});
     let reply = world.call("PATCH", "/update-user", patch).await;
     assert_eq!((reply.status.as_u16(), &reply.json["error"]["existingUserId"]), (409, &id));
+    assert_eq!(reply.json["error"]["existingUserStatus"], "active");
+    assert_eq!(reply.json["error"].get("existingUserRemovedAt"), None);
+}
+
+#[actix_web::test]
+async fn address_of_a_removed_user_says_how_to_restore_it() {
+    let world = World::new().await;
+    let id = john(&world).await["userId"].clone();
+    let removed = world.call("DELETE", "/remove-user", json!({"userId": id})).await.data();
+    let reply = world.call("POST", "/register-user", json!({"name": "J", "email": "JOHASDN.doe@example.com"})).await;
+    let error = &reply.json["error"];
+    assert_eq!((reply.status.as_u16(), reply.code(), &error["existingUserId"]), (409, "email_taken", &id));
+    assert_eq!(
+        (&error["existingUserStatus"], &error["existingUserRemovedAt"]),
+        (&json!("inactive"), &removed["removedAt"])
+    );
+    let message = reply.json["message"].as_str().expect("a message");
+    assert!(message.contains("update-user") && message.contains("active or suspended"), "{message}");
+    let restored = world.call("PATCH", "/update-user", json!({"userId": id, "status": "active"})).await.data();
+    assert_eq!(restored["status"], "active");
+}
+
+#[actix_web::test]
+async fn email_refusal_names_its_reason() {
+    let world = World::new().await;
+    for (email, reason) in [
+        (format!("{}@example.com", "a".repeat(65)), "must have at most 64 bytes (octets of UTF-8) before the @"),
+        ("jane\u{200b}@example.com".to_owned(), "must not contain U+200B, an invisible character (character 5)"),
+        (
+            "jane@example\u{3002}com".to_owned(),
+            "must not contain U+3002, a character that no address can have there (character 13)",
+        ),
+    ] {
+        let reply = world.call("POST", "/register-user", json!({"name": "J", "email": email})).await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (400, "validation_failed"));
+        assert_eq!(reply.json["error"]["details"], json!([{"field": "email", "message": reason}]));
+    }
+    for (one, other) in
+        [("info@bücher.example", "info@xn--bcher-kva.example"), ("İx@example.com", "i\u{307}X@example.com")]
+    {
+        let first = world.call("POST", "/register-user", json!({"name": "J", "email": one})).await;
+        let first = first.data();
+        assert_eq!(first["email"], one);
+        let second = world.call("POST", "/register-user", json!({"name": "J", "email": other})).await;
+        assert_eq!(second.json["error"]["existingUserId"], first["userId"]);
+    }
+    for (name, status) in [("\u{3164}\u{200b}", 400), ("\u{feff}Jane", 201), ("👩\u{200d}👧", 201)] {
+        let email = format!("{status}{}@example.com", name.len());
+        let reply = world.call("POST", "/register-user", json!({"name": name, "email": email})).await;
+        assert_eq!(reply.status.as_u16(), status, "{name}");
+    }
 }
 
 #[actix_web::test]

@@ -56,7 +56,7 @@ async fn every_invalid_field_of_an_update_is_named_at_once() {
         (json!({"userId": USER}), &["body"][..]),
         (json!({"status": "active"}), &["userId"]),
         (json!({"userId": USER, "name": null, "email": null, "status": null}), &["name", "email", "status"]),
-        (json!({"userId": USER, "metadata": null}), &["metadata"]),
+        (json!({"userId": USER, "metadata": []}), &["metadata"]),
         (json!({"userId": USER, "metadata": {"\u{0}": null}}), &["metadata"]),
         (json!({"userId": USER, "metadata": {"a": {"\u{0}": null}}}), &["metadata"]),
         (json!({"userId": USER, "metadata": {"": null}}), &["metadata"]),

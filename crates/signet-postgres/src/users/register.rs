@@ -35,7 +35,8 @@ pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChan
 
 /// Registers a batch in one statement, hence in one transaction:
 ///
-/// 1. `judged`: who has the address already, in the table or earlier in the batch, and of which partner that is;
+/// 1. `judged`: who has the address already, in the table or earlier in the batch, of which partner that is, and its
+///    state (a user of the batch is active);
 /// 2. `held`: the rows of the partners concerned, locked in one order, so that two batches cannot wait for each other;
 /// 3. `counted`: their counters moved on. The statement's snapshot may be older than the lock; but READ COMMITTED
 ///    updates the latest version of a row, and returns it, so the numbers follow on from those of whoever held the
@@ -54,9 +55,10 @@ impl QueryFragment<Pg> for Register<'_> {
             "), judged AS (
                 SELECT member.*, coalesce(owner.partner_id, member.partner_id) AS of_partner,
                     coalesce(owner.user_id, nullif(first_value(member.user_id) OVER (PARTITION BY
-                        member.partner_id, member.email_key ORDER BY member.position), member.user_id)) AS existing
+                        member.partner_id, member.email_key ORDER BY member.position), member.user_id)) AS existing,
+                    coalesce(owner.status, 'active') AS existing_status, owner.removed_at AS existing_removed_at
                 FROM member LEFT JOIN LATERAL (
-                    SELECT partner_id, user_id FROM users
+                    SELECT partner_id, user_id, status, removed_at FROM users
                     WHERE users.partner_id = member.partner_id AND users.email_key = member.email_key LIMIT 1
                 ) AS owner ON true
             ), fresh AS (
@@ -83,7 +85,7 @@ impl QueryFragment<Pg> for Register<'_> {
         );
         out.push_sql(&audit_insert("done"));
         out.push_sql(
-            ") SELECT position, of_partner, existing, done.position IS NOT NULL
+            ") SELECT position, of_partner, existing, existing_status, existing_removed_at, done.position IS NOT NULL
                 FROM judged LEFT JOIN done USING (position)",
         );
         Ok(())

@@ -24,9 +24,9 @@ pub(super) fn independent(changes: &[&UserChange]) -> usize {
     let mut users: HashMap<(PartnerId, String), UserId> = HashMap::new();
     for (number, change) in changes.iter().enumerate() {
         let Some(FieldChange { from, .. }) = change.audit.changes.get(Field::Email) else { continue };
-        let former = from.as_str().and_then(|former| EmailAddress::parse(former).ok());
-        for email in [Some(&change.user.email), former.as_ref()].into_iter().flatten() {
-            let key = (change.user.partner_id, email.key().to_owned());
+        let former = from.as_str().map(EmailAddress::key_of_stored);
+        for key in [Some(change.user.email.key().to_owned()), former].into_iter().flatten() {
+            let key = (change.user.partner_id, key);
             if *users.entry(key).or_insert(change.user.id) != change.user.id {
                 return number;
             }
@@ -88,9 +88,10 @@ impl QueryFragment<Pg> for Update<'_> {
                     WHERE users.partner_id = member.partner_id AND users.user_id = member.user_id
                     AND users.version = member.version - 1 LIMIT 1 FOR NO KEY UPDATE) AS row
             ), judged AS MATERIALIZED (
-                SELECT held.*, owner.partner_id AS of_partner, owner.user_id AS existing
+                SELECT held.*, owner.partner_id AS of_partner, owner.user_id AS existing,
+                    owner.status AS existing_status, owner.removed_at AS existing_removed_at
                 FROM held LEFT JOIN LATERAL (
-                    SELECT partner_id, user_id FROM users WHERE users.partner_id = held.partner_id
+                    SELECT partner_id, user_id, status, removed_at FROM users WHERE users.partner_id = held.partner_id
                     AND users.email_key = held.email_key AND held.email_key <> held.former_key LIMIT 1
                 ) AS owner ON true
             ), first AS (
@@ -109,7 +110,7 @@ impl QueryFragment<Pg> for Update<'_> {
         );
         out.push_sql(&audit_insert("updated"));
         out.push_sql(
-            ") SELECT position, of_partner, existing, updated.position IS NOT NULL
+            ") SELECT position, of_partner, existing, existing_status, existing_removed_at, updated.position IS NOT NULL
                 FROM judged LEFT JOIN updated USING (position) ORDER BY position",
         );
         Ok(())

@@ -57,13 +57,12 @@ async fn a_batch_of_registrations_keeps_its_order_and_its_first_of_an_address() 
     let changes: Vec<UserChange> = [(one, "a"), (two, "a"), (one, "b"), (one, "A"), (two, "c"), (one, "d")]
         .map(|(partner, name)| database.build.registration(partner, &format!("{name}@example.com")))
         .into();
-    let first = changes[0].user.id;
     let expected: Vec<_> = changes.iter().map(|change| change.user.clone()).collect();
 
     let outcomes = together(&database, changes).await;
     for (index, outcome) in outcomes.iter().enumerate() {
         if index == 3 {
-            assert_eq!(*outcome, Err(CommitError::EmailTaken { partner_id: one, existing: first }));
+            assert_eq!(*outcome, Err(CommitError::email_taken(&expected[0])));
         } else {
             assert_eq!(outcome.as_ref(), Ok(&expected[index]));
         }
@@ -126,7 +125,7 @@ async fn of_a_batch_of_updates_each_is_judged_by_itself() {
     let won = outcomes[..2].iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(won, 1, "{outcomes:?}");
     assert!(outcomes[..2].contains(&Err(CommitError::Stale)), "{outcomes:?}");
-    assert_eq!(outcomes[2], Err(CommitError::EmailTaken { partner_id: partner, existing: three.id }));
+    assert_eq!(outcomes[2], Err(CommitError::email_taken(&three)));
     assert!(outcomes[3].is_ok(), "{outcomes:?}");
     entries_equal_changes(&database);
 }

@@ -46,7 +46,7 @@ async fn an_address_taken_while_waiting_belongs_to_whoever_took_it() {
     session.execute("COMMIT");
 
     let refused = waiting.await.expect("joins").expect_err("taken");
-    assert!(matches!(refused, CommitError::EmailTaken { existing, .. } if existing.to_string() == JANE), "{refused}");
+    assert!(matches!(refused, CommitError::EmailTaken { holder, .. } if holder.id.to_string() == JANE), "{refused}");
     assert_eq!(session.number("SELECT user_count FROM partners"), 1);
 }
 
@@ -99,7 +99,7 @@ async fn an_update_to_an_address_taken_meanwhile_tells_its_owner() {
     session.execute("COMMIT");
 
     let refused = waiting.await.expect("joins").expect_err("taken");
-    assert!(matches!(refused, CommitError::EmailTaken { existing, .. } if existing.to_string() == JANE), "{refused}");
+    assert!(matches!(refused, CommitError::EmailTaken { holder, .. } if holder.id.to_string() == JANE), "{refused}");
     assert_eq!(session.number("SELECT count(*) FROM audit_entries"), 1);
 }
 

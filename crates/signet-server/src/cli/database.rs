@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{ArgAction, Args, builder::BoolishValueParser};
+use signet_domain::ports::{EmailCollision, Migrated};
 
 use super::values::{self, DatabaseUrl, DatabaseUrlFile};
 use crate::{
@@ -105,9 +106,12 @@ impl DatabaseArgs {
     /// Opens the database and makes it fit for work.
     pub(crate) async fn open(&self, threads: Option<u16>) -> Result<Backend, Failure> {
         let backend = self.place.open(threads)?;
-        let applied = backend.prepare(!self.no_migrate, self.place.wait_for_database).await?;
+        let Migrated { applied, collisions } = backend.prepare(!self.no_migrate, self.place.wait_for_database).await?;
         if applied > 0 {
             tracing::info!(applied, "migrations applied");
+        }
+        for EmailCollision { partner_id, user_id, holder_id } in collisions {
+            tracing::warn!(%partner_id, %user_id, %holder_id, "two users have the same e-mail address by the current rule");
         }
         Ok(backend)
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, dsl::sql, sql_types::Text};
-use signet_testkit::{PostgresServer, TestDatabase};
+use signet_testkit::{Fixture, PostgresServer, TestDatabase};
 use tempfile::TempDir;
 
 use crate::{
@@ -36,6 +36,17 @@ impl Place {
 
     pub fn url(&self) -> String {
         self.postgres.as_ref().map_or_else(|| "sqlite://signet.db".to_owned(), |database| database.url().to_owned())
+    }
+
+    /// Puts the database of an older version in place, and returns that version's answers about it.
+    pub fn restore(&self, fixture: Fixture) -> String {
+        if let Some(postgres) = &self.postgres {
+            fixture.restore_postgres(postgres);
+            return fixture.postgres_answers();
+        }
+        let copy = fixture.sqlite(self.path());
+        std::fs::rename(copy, self.path().join("signet.db")).expect("in its place");
+        fixture.sqlite_answers()
     }
 
     /// Does to the database what the service never does, past everything that guards it.

@@ -20,5 +20,6 @@ mod program;
 mod roles;
 mod start;
 mod tls;
+mod upgrade;
 mod variables;
 mod verify;

@@ -82,11 +82,11 @@ async fn each_member_of_a_batch_gets_its_own_outcome() {
     ];
     let expected = vec![
         Ok(changes[0].user.clone()),
-        Err(CommitError::EmailTaken { partner_id, existing: changes[0].user.id }),
+        Err(CommitError::email_taken(&changes[0].user)),
         Ok(changes[2].user.clone()),
         Err(CommitError::Stale),
         Ok(changes[4].user.clone()),
-        Err(CommitError::EmailTaken { partner_id, existing: john.id }),
+        Err(CommitError::email_taken(&john)),
     ];
     assert_eq!(commit_together(&store, &file, changes).await, expected);
     let page = store.list(partner_id, Page::new(100, 0).expect("a page")).await.expect("an answer");

@@ -86,7 +86,7 @@ async fn every_statement_of_every_port_is_looked_at() {
         "INSERT INTO users (partner_id, ",
         "UPDATE users SET name = ",
         "INSERT INTO audit_entries (partner_id, ",
-        "SELECT users.partner_id, users.user_id FROM users WHERE ((users.partner_id = ?) AND (users.email_key = ?))",
+        "SELECT users.partner_id, users.user_id, users.status, users.removed_at FROM users WHERE ((users.partner_id = ?) AND (users.email_key = ?))",
         "FROM users WHERE ((users.partner_id = ?) AND (users.user_id = ?))",
         "FROM (partners LEFT OUTER JOIN users ON ((users.partner_id = partners.partner_id) AND ",
         "FROM audit_entries WHERE partner_id = ? AND user_id = ?",

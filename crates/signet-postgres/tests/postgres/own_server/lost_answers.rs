@@ -55,7 +55,7 @@ async fn a_commit_whose_answer_is_lost_is_recognised() {
     cut_next_answer(&database, &wire);
     let taken = database.store.commit(database.build.registration(partner, "john@example.com")).await;
     assert_eq!(wire.cuts(), 3);
-    assert_eq!(taken, Err(CommitError::EmailTaken { partner_id: partner, existing: john.id }));
+    assert_eq!(taken, Err(CommitError::email_taken(&john)));
     let mut session = database.session();
     assert_eq!(session.number("SELECT count(*) FROM users"), 2);
     assert_eq!(session.number("SELECT count(*) FROM audit_entries"), 5);
@@ -98,7 +98,7 @@ async fn a_batch_whose_answer_is_lost_is_recognised() {
     let [john, jane, again] = batch;
     let john = john.await.expect("joins").expect("registered");
     jane.await.expect("joins").expect("registered");
-    assert_eq!(again.await.expect("joins"), Err(CommitError::EmailTaken { partner_id: partner, existing: john.id }));
+    assert_eq!(again.await.expect("joins"), Err(CommitError::email_taken(&john)));
     assert_eq!(wire.cuts(), 1);
     let batch = "FROM users WHERE email IN ('john@example.com', 'jane@example.com')";
     assert_eq!(database.sql.query(&format!("SELECT count(*), count(DISTINCT xmin::text) {batch}")), "2|1");

@@ -34,7 +34,7 @@ async fn a_taken_address_is_no_error_of_the_server() {
         build.readdressing(jill, "eric@example.com"),
     ];
     let outcomes = together(&database, changes).await;
-    let taken = |by: &signet_domain::User| Some(CommitError::EmailTaken { partner_id: partner, existing: by.id });
+    let taken = |by: &signet_domain::User| Some(CommitError::email_taken(by));
     let refusals: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().err().cloned()).collect();
     // Whoever has changed already has another version, whatever else there is to say.
     assert_eq!(refusals, [None, taken(john), None, None, taken(paul), None, Some(CommitError::Stale), None]);

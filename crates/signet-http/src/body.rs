@@ -16,6 +16,7 @@ use crate::{
     exchange::Exchange,
     gzip,
     media_type::{self, MediaType},
+    response_memory::HeldBytes,
 };
 
 /// The most bytes a body may have, before and after it is decompressed.
@@ -65,10 +66,22 @@ async fn collect(exchange: &Exchange) -> Result<Bytes, Failure> {
     Ok(body.freeze())
 }
 
-/// The body of an answer, which the server copies piece by piece.
-pub(crate) fn in_pieces(answer: BoxBody) -> BoxBody {
+/// Whether the server copies this answer piece by piece, and returns its length then.
+pub(crate) fn large(answer: &BoxBody) -> Option<usize> {
+    let BodySize::Sized(length) = answer.size() else { return None };
+    usize::try_from(length).ok().filter(|length| *length > PIECE)
+}
+
+/// The body of an answer, which the server copies piece by piece. Its memory is held until it is dropped.
+pub(crate) fn in_pieces(answer: BoxBody, held: Option<HeldBytes>) -> BoxBody {
     match answer.try_into_bytes() {
-        Ok(bytes) if bytes.len() > PIECE => Pieces { total: bytes.len(), rest: bytes }.boxed(),
+        Ok(bytes) if bytes.len() > PIECE => {
+            let held = held.map(|mut held| {
+                held.shrink_to(bytes.len());
+                held
+            });
+            Pieces { total: bytes.len(), rest: bytes, _held: held }.boxed()
+        }
         Ok(bytes) => bytes.boxed(),
         Err(other) => other,
     }
@@ -81,6 +94,7 @@ const PIECE: usize = 16 * 1024;
 struct Pieces {
     total: usize,
     rest: Bytes,
+    _held: Option<HeldBytes>,
 }
 
 impl MessageBody for Pieces {

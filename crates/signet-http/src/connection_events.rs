@@ -65,6 +65,7 @@ impl ConnectionEvent {
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionMetrics {
     pub(crate) open: Gauge,
+    pub(crate) response_bytes: Gauge,
     ended: Family<EndedLabels, Counter>,
 }
 
@@ -76,6 +77,8 @@ struct EndedLabels {
 impl ConnectionMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register("http_connections", "Open connections to the API", self.open.clone());
+        let help = "Bytes of large responses in memory until clients have read them";
+        registry.register("http_response_bytes_held", help, self.response_bytes.clone());
         for event in ConnectionEvent::ALL {
             // A counter that appears with its first event hides that event from alerts.
             drop(self.ended.get_or_create(&EndedLabels { reason: event.reason() }));

@@ -27,6 +27,7 @@ mod observe;
 mod openapi;
 mod options;
 mod query;
+mod response_memory;
 mod routes;
 pub mod serve;
 mod shared;

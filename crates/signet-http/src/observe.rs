@@ -19,13 +19,14 @@ use signet_domain::{ApiKeyId, RequestId};
 
 use crate::{
     Shared,
-    body::{Unread, in_pieces},
+    body::{Unread, in_pieces, large},
     compression::compress,
     cors,
     envelope::{Answer, refusal},
     error::{Code, Failure},
     exchange::Exchange,
     metrics::{NO_METHOD, method_label},
+    response_memory::HeldBytes,
     routes::NO_ROUTE,
 };
 
@@ -61,13 +62,18 @@ where
         Ok(Err(_elapsed)) => Err(Failure::unavailable(&"the request took too long")),
         Err(_panic) => Err(Failure::internal(&"the handler panicked")),
     };
-    let mut code = None;
+    let held = answer.and_then(|response| Ok((hold(&exchange, &response)?, response)));
+    let (mut code, mut held_bytes) = (None, None);
+    let answer = held.map(|(held, response)| {
+        held_bytes = held;
+        response
+    });
     let mut response = answer.unwrap_or_else(|failure| {
         report(&failure, &exchange, route);
         code = Some(failure.code);
         refusal(&failure, &exchange.request_id)
     });
-    response = compress(&exchange.http, response).await.map_body(|_, answer| in_pieces(answer));
+    response = compress(&exchange.http, response).await.map_body(|_, answer| in_pieces(answer, held_bytes));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
@@ -87,6 +93,12 @@ where
         Some(request) => response.map_body(|_, answer| BoxBody::new(Unread::new(answer, request))),
         None => response,
     }
+}
+
+/// Accounts for a large answer to a partner. All others are the same bytes for everybody.
+fn hold(exchange: &Exchange, response: &HttpResponse) -> Result<Option<HeldBytes>, Failure> {
+    let large = exchange.caller.get().zip(large(response.body()));
+    large.map(|(caller, bytes)| exchange.shared.response_memory.hold(caller.partner_id, bytes)).transpose()
 }
 
 fn hsts(max_age: Duration) -> Result<HeaderValue, InvalidHeaderValue> {

@@ -10,7 +10,7 @@ use signet_domain::{PartnerId, ports::IdGenerator};
 
 use crate::{
     Metrics, Options, RateLimit, connection_events::ConnectionEvent, error::Failure, log_sampler::LogSampler,
-    serve::Drain,
+    response_memory::ResponseMemory, serve::Drain,
 };
 
 /// The use cases that the routes call.
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) drain: Arc<Drain>,
     /// Limits the log lines that strangers cause.
     pub(crate) log_sampler: LogSampler,
+    pub(crate) response_memory: Arc<ResponseMemory>,
     rate_limiter: Option<DefaultKeyedRateLimiter<PartnerId>>,
 }
 
@@ -45,7 +46,8 @@ impl Shared {
             // Keyed by partners that hold a valid key, so there are never more buckets than partners.
             RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
         });
-        Self { api, options, metrics, drain, log_sampler: LogSampler::default(), rate_limiter }
+        let response_memory = Arc::new(ResponseMemory::new(metrics.connections.response_bytes.clone()));
+        Self { api, options, metrics, drain, response_memory, log_sampler: LogSampler::default(), rate_limiter }
     }
 
     /// Counts an event of a connection, and logs it unless there are many of its kind.

@@ -102,6 +102,7 @@ pub(crate) async fn list_audit_trail(call: Call<'_>) -> Answer {
     let cursor = query.optional("cursor", word(|text| Ok(text.to_owned())));
     query.finish(Some(()))?;
     let asked = AuditQuery { filter: AuditFilter { user_id, action }, limit, cursor };
+    call.ensure_room_for_page()?;
     let page = call.api().list_audit_trail.execute(&call.request, asked).await?;
     let entries = page.entries.iter().map(AuditEntryBody::from).collect();
     let pagination = CursorPagination { limit, has_more: page.next_cursor.is_some(), next_cursor: page.next_cursor };

@@ -59,6 +59,7 @@ pub(crate) async fn list_users(call: Call<'_>) -> Answer {
     let limit = query.optional("limit", word(limit)).unwrap_or(Page::DEFAULT_LIMIT);
     let offset = query.optional("offset", word(offset)).unwrap_or(0);
     let page = query.finish(Page::new(limit, offset).ok())?;
+    call.ensure_room_for_page()?;
     let found = call.api().list_users.execute(&call.request, page).await?;
     let users: Vec<_> = found.users.iter().map(UserBody::from).collect();
     let end = offset.saturating_add(u64::try_from(users.len()).unwrap_or(u64::MAX));

@@ -110,6 +110,11 @@ impl Call<'_> {
         &self.exchange.shared.api
     }
 
+    /// Fails early, before a page is read that would be too much with all that is not read by its clients yet.
+    fn ensure_room_for_page(&self) -> Result<(), Failure> {
+        self.exchange.shared.response_memory.ensure_room(self.request.caller.partner_id)
+    }
+
     /// The parameters of the query.
     fn query(&self) -> Fields<'_, Cow<'_, str>> {
         query::parameters(self.exchange.http.query_string())

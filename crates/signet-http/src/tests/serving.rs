@@ -241,6 +241,51 @@ async fn address_may_have_as_many_connections_as_its_limit() {
     assert_eq!(ended(&server, "full_for_address"), 1);
 }
 
+#[cfg(target_os = "linux")]
+#[actix_web::test]
+async fn pages_that_nobody_reads_end_in_503_for_their_partner_alone() {
+    let server = Server::start(patient()).await;
+    let metadata = serde_json::json!({ "filler": "a".repeat(15_000) });
+    for number in 0..100 {
+        let user = serde_json::json!({
+            "name": "John Doe", "email": format!("john{number}@example.com"), "metadata": metadata
+        });
+        assert_eq!(server.world.call("POST", "/register-user", user).await.status, 201);
+    }
+    let page = server.get("/partner/v1/all-users?limit=100");
+    let mut unread = Vec::new();
+    // 32 MiB of pages of 1.5 MB.
+    let refused = loop {
+        let mut client = server.connect().await;
+        client.send(&page).await;
+        let head = client.head().await;
+        if !head.starts_with("HTTP/1.1 200 ") {
+            break head;
+        }
+        unread.push(client);
+        assert!(unread.len() < 50, "memory without a bound");
+    };
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(unread.len() >= 15, "{} pages", unread.len());
+
+    let mut client = server.connect().await;
+    client.send(&server.get("/partner/v1/audit-trail?limit=1")).await;
+    assert!(client.head().await.starts_with("HTTP/1.1 503 "), "no other page is read, either");
+    let stranger = server.world.stranger().await;
+    let mut client = server.connect().await;
+    client.send(&server.get("/partner/v1/all-users").replace(&server.world.key, &stranger)).await;
+    assert!(client.answer().await.starts_with("HTTP/1.1 200 "), "another partner has room");
+
+    drop(unread);
+    loop {
+        let mut client = server.connect().await;
+        client.send(&page).await;
+        if client.head().await.starts_with("HTTP/1.1 200 ") {
+            break;
+        }
+    }
+}
+
 #[actix_web::test]
 async fn what_strangers_do_to_connections_is_counted() {
     let server = Server::start(Limits { head: SHORT, write_stall: SHORT, ..patient() }).await;

@@ -14,6 +14,7 @@ mod pooler;
 mod slow;
 mod smuggling;
 mod soak;
+mod strangers;
 mod terminations;
 
 pub use smuggling::FORGED_ADDRESSES;
@@ -52,6 +53,9 @@ pub const ALL: &[Scenario] = scenarios![
     ("sigterm", "SIGTERM under load", terminations::under_load),
     ("rolling", "two instances replaced one after the other behind a balancer", terminations::rolling),
     ("slow-clients", "5,000 clients that write and read slowly", slow::clients),
+    ("endless-heads", "4,000 connections with heads that do not end", strangers::heads_without_end),
+    ("held-connections", "one client without a key holds every connection", strangers::held_connections),
+    ("unread-answers", "400 pages of 1.5 MB that nobody reads", strangers::unread_answers),
     ("bad-keys", "1,000 wrong secrets a second", bad_keys::flood),
     ("overload", "2, 5 and 10 times the load it can carry, open loop", overload::by_all),
     ("noisy-partner", "one partner at 10 times of what it may", overload::by_one),

@@ -162,7 +162,7 @@ fn watch(endpoint: &Endpoint, path: &str, length: Duration) -> JoinHandle<Outcom
 }
 
 /// So many clients as files may be open, after that limit was raised as far as it may.
-fn affordable(wanted: u64) -> u64 {
+pub(super) fn affordable(wanted: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = maximum.unwrap_or(u64::MAX).min((wanted + OTHER_FILES).max(current.unwrap_or(u64::MAX)));
     // It may be forbidden.

@@ -1,12 +1,22 @@
 //! Who goes first when more waits than one batch can hold.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 /// What waits, by owner. The owners take turns, so that no one's flood keeps another out, now or later.
+///
+/// A turn is one item, as long as items cost about the same. Where their cost is [charged](Self::charge), the owner that
+/// was charged least is next: an owner of expensive items gets fewer of them done, and the same time.
 pub(crate) struct Shares<K, T> {
-    /// None of them empty, and whoever comes next in front.
-    owners: VecDeque<(K, VecDeque<T>)>,
+    /// None of them empty. Of those that were charged the same, the first one is next.
+    owners: VecDeque<Share<K, T>>,
     len: usize,
+}
+
+struct Share<K, T> {
+    owner: K,
+    items: VecDeque<T>,
+    /// Cost of its items, counted while it waits; only the differences between owners matter.
+    charged: Duration,
 }
 
 impl<K: PartialEq, T> Shares<K, T> {
@@ -21,14 +31,24 @@ impl<K: PartialEq, T> Shares<K, T> {
 
     /// How many of them are that owner's.
     pub(crate) fn len_of(&self, owner: &K) -> usize {
-        self.owners.iter().find(|(known, _)| known == owner).map_or(0, |(_, items)| items.len())
+        self.owners.iter().find(|share| share.owner == *owner).map_or(0, |share| share.items.len())
     }
 
     pub(crate) fn push(&mut self, owner: K, item: T) {
         self.len += 1;
-        match self.owners.iter_mut().find(|(known, _)| *known == owner) {
-            Some((_, items)) => items.push_back(item),
-            None => self.owners.push_back((owner, VecDeque::from([item]))),
+        if let Some(share) = self.owners.iter_mut().find(|share| share.owner == owner) {
+            share.items.push_back(item);
+        } else {
+            // A newcomer has neither credit nor debt from the past.
+            let charged = self.owners.iter().map(|share| share.charged).min().unwrap_or_default();
+            self.owners.push_back(Share { owner, items: VecDeque::from([item]), charged });
+        }
+    }
+
+    /// Adds to what an owner was charged. An owner of which nothing waits any more is forgotten with what it was charged.
+    pub(crate) fn charge(&mut self, owner: &K, cost: Duration) {
+        if let Some(share) = self.owners.iter_mut().find(|share| share.owner == *owner) {
+            share.charged += cost;
         }
     }
 
@@ -36,29 +56,35 @@ impl<K: PartialEq, T> Shares<K, T> {
     pub(crate) fn take(&mut self, limit: usize) -> Vec<T> {
         let mut batch = Vec::with_capacity(limit.min(self.len));
         while batch.len() < limit
-            && let Some((owner, mut items)) = self.owners.pop_front()
+            && let Some(mut share) = self.next()
         {
-            batch.extend(items.pop_front());
-            if !items.is_empty() {
-                self.owners.push_back((owner, items));
+            batch.extend(share.items.pop_front());
+            if !share.items.is_empty() {
+                self.owners.push_back(share);
             }
         }
         self.len -= batch.len();
         batch
     }
 
+    /// Takes out the first of the owners that were charged least.
+    fn next(&mut self) -> Option<Share<K, T>> {
+        let (index, _) = self.owners.iter().enumerate().min_by_key(|(_, share)| share.charged)?;
+        self.owners.remove(index)
+    }
+
     /// Drops what is not to be kept.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        for (_, items) in &mut self.owners {
-            items.retain(&mut keep);
+        for share in &mut self.owners {
+            share.items.retain(&mut keep);
         }
-        self.owners.retain(|(_, items)| !items.is_empty());
-        self.len = self.owners.iter().map(|(_, items)| items.len()).sum();
+        self.owners.retain(|share| !share.items.is_empty());
+        self.len = self.owners.iter().map(|share| share.items.len()).sum();
     }
 
     /// All items, owner by owner.
     pub(crate) fn into_owners(self) -> impl ExactSizeIterator<Item = Vec<T>> {
-        self.owners.into_iter().map(|(_, items)| items.into())
+        self.owners.into_iter().map(|share| share.items.into())
     }
 }
 
@@ -101,6 +127,30 @@ mod tests {
     fn the_items_of_one_owner_stay_in_their_order() {
         let numbers: Vec<usize> = waiting("abaab").take(5).into_iter().map(|(_, number)| number).collect();
         assert_eq!(numbers, [0, 1, 2, 4, 3]);
+    }
+
+    #[test]
+    fn owners_of_expensive_items_take_fewer_turns() {
+        let mut shares = waiting("aaaabbbbbbbbbb");
+        let mut served = String::new();
+        while let [(owner, _)] = shares.take(1)[..] {
+            served.push(owner);
+            shares.charge(&owner, Duration::from_millis(if owner == 'a' { 40 } else { 10 }));
+        }
+        assert_eq!(served, "abbbbabbbbabba");
+    }
+
+    #[test]
+    fn newcomer_has_neither_credit_nor_debt() {
+        let mut shares = waiting("aabb");
+        shares.charge(&'a', Duration::from_secs(3));
+        shares.charge(&'b', Duration::from_secs(2));
+        shares.push('c', ('c', 0));
+        let owners: String = (0..5).flat_map(|_| shares.take(1)).map(|(owner, _)| owner).collect();
+        assert_eq!(owners, "bcbaa");
+        shares.push('a', ('a', 0));
+        shares.push('b', ('b', 0));
+        assert_eq!(shares.take(1), [('a', 0)], "nothing is remembered of who has nothing that waits");
     }
 
     #[test]

@@ -117,22 +117,27 @@ impl Client {
     ) -> Result<Reply, NoReply> {
         let begun = Instant::now();
         let request = self.request(method, path, request_id, body);
-        let exchanged = tokio::time::timeout(self.patience, self.exchange(request)).await;
-        let (status, headers, bytes) = match exchanged {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                self.disconnect();
-                return Err(error);
-            }
-            Err(_elapsed) => {
-                self.disconnect();
-                return Err(NoReply::TimedOut);
-            }
-        };
+        let (status, headers, bytes) = self.exchange_in_time(request).await?;
         let took = begun.elapsed();
         let body = serde_json::from_slice(&bytes);
         let body = body.unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Ok(Reply { status, headers, body, took })
+    }
+
+    /// Reads a large page and drops it unparsed, because parsing it would cost this machine more than serving it. Returns
+    /// the status and the length of the body in bytes.
+    pub(crate) async fn fetch(&mut self, path: &str) -> Result<(u16, usize), NoReply> {
+        let (status, _, bytes) = self.exchange_in_time(self.request("GET", path, None, None)).await?;
+        Ok((status, bytes.len()))
+    }
+
+    async fn exchange_in_time(&mut self, request: Request<Full<Bytes>>) -> Result<(u16, HeaderMap, Bytes), NoReply> {
+        let exchanged = tokio::time::timeout(self.patience, self.exchange(request)).await;
+        let exchanged = exchanged.unwrap_or(Err(NoReply::TimedOut));
+        if exchanged.is_err() {
+            self.disconnect();
+        }
+        exchanged
     }
 
     /// Asks with that key from now on.

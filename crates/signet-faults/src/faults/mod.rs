@@ -6,6 +6,7 @@ mod clock;
 mod cuts;
 mod disk_errors;
 mod failover;
+mod fat_pages;
 mod full;
 mod kills;
 mod outages;
@@ -59,6 +60,7 @@ pub const ALL: &[Scenario] = scenarios![
     ("bad-keys", "1,000 wrong secrets a second", bad_keys::flood),
     ("overload", "2, 5 and 10 times the load it can carry, open loop", overload::by_all),
     ("noisy-partner", "one partner at 10 times of what it may", overload::by_one),
+    ("fat-pages", "8 readers of pages of 100 users with 15 KiB of metadata each", fat_pages::beside_another),
     ("certificate", "the certificate replaced under load", certificate::replaced),
     ("tls-scan", "a scan of the TLS listener", certificate::scanned),
     ("smuggling", "requests that two servers may read differently, and forged addresses", smuggling::through_proxies),

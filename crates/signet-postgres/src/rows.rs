@@ -82,7 +82,7 @@ impl UserRow {
             name: Name::from_stored(self.name),
             email: EmailAddress::from_stored(self.email, self.email_key),
             status: row.check("status", Status::parse(&self.status))?,
-            metadata: row.check("metadata", Metadata::parse(&self.metadata))?,
+            metadata: row.check("metadata", Metadata::from_stored(self.metadata))?,
             registered_at: row.instant("registered_at", self.registered_at)?,
             updated_at: row.instant("updated_at", self.updated_at)?,
             removed_at: row.optional_instant("removed_at", self.removed_at)?,

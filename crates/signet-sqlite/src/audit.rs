@@ -26,7 +26,8 @@ impl AuditTrail for SqliteStore {
         before: Option<AuditPosition>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(partner_id, move |connection| entries(connection, partner_id, filter, before, limit)).await
+        let rows = self.read(partner_id, move |connection| Ok(entries(connection, partner_id, filter, before, limit)?));
+        rows.await?.into_iter().map(|row| row.into_entry(partner_id)).collect()
     }
 }
 
@@ -36,9 +37,8 @@ pub(crate) fn entries(
     filter: AuditFilter,
     before: Option<AuditPosition>,
     limit: u32,
-) -> Result<Vec<AuditEntry>, Failure> {
-    let rows: Vec<AuditRow> = Entries::new(partner_id, filter, before, limit).load(connection)?;
-    Ok(rows.into_iter().map(|row| row.into_entry(partner_id)).collect::<Result<_, _>>()?)
+) -> QueryResult<Vec<AuditRow>> {
+    Entries::new(partner_id, filter, before, limit).load(connection)
 }
 
 /// Writes the entry of a change, in the transaction of the change.

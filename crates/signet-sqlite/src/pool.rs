@@ -84,7 +84,7 @@ pub(crate) fn path(location: &str) -> Result<PathBuf, OpenError> {
 }
 
 /// The file that a symbolic link leads to, whether it exists or not: a new file is made there, private and whole, and
-/// SQLite keeps its log beside it.
+/// `SQLite` keeps its log beside it.
 fn follow_links(mut path: PathBuf) -> io::Result<PathBuf> {
     for _ in 0..MAX_LINKS {
         let Ok(target) = fs::read_link(&path) else { return Ok(path) };
@@ -154,7 +154,7 @@ fn in_wal_mode(path: &Path, busy_timeout: Duration) -> Result<(), String> {
 
 /// The name under which the file can be read without a change to it or its directory.
 ///
-/// SQLite needs files beside the database to read one in WAL mode. Where they cannot be made, the database alone is read,
+/// `SQLite` needs files beside the database to read one in WAL mode. Where they cannot be made, the database alone is read,
 /// as a file that nobody changes; but only where it is whole: a log that was left behind holds acknowledged changes.
 pub(crate) fn name_to_read(path: &Path) -> Result<String, String> {
     let name = name(path)?;
@@ -195,7 +195,7 @@ pub(crate) struct Pools {
 }
 
 impl Pools {
-    /// Merges the log into the file and closes every connection, as soon as what is under way has ended. SQLite removes
+    /// Merges the log into the file and closes every connection, as soon as what is under way has ended. `SQLite` removes
     /// the log and its index with the last connection. Operations fail from then on.
     pub(crate) fn close(&self) {
         // The last connection has to be one that may write.

@@ -201,7 +201,7 @@ impl UserRow {
                 place.any_text("email_key", &self.email_key)?,
             ),
             status: place.text("status", &self.status, Status::parse)?,
-            metadata: place.text("metadata", &self.metadata, Metadata::parse)?,
+            metadata: place.text("metadata", &self.metadata, |text| Metadata::from_stored(text.to_owned()))?,
             registered_at: place.instant("registered_at", self.registered_at)?,
             updated_at: place.instant("updated_at", self.updated_at)?,
             removed_at: place.maybe_instant("removed_at", self.removed_at)?,

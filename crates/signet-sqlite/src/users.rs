@@ -34,11 +34,13 @@ impl UserRepository for SqliteStore {
     }
 
     async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError> {
-        self.finds.call(Find(partner_id, user_id)).await.map_err(refused)?
+        let row = self.finds.call(Find(partner_id, user_id)).await.map_err(refused)??;
+        row.map(|row| row.into_user(partner_id)).transpose()
     }
 
     async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
-        self.read(partner_id, move |connection| list(connection, partner_id, page)).await
+        let rows = self.read(partner_id, move |connection| Ok(list(connection, partner_id, page)?)).await?;
+        page_of(partner_id, rows)
     }
 }
 
@@ -66,8 +68,10 @@ impl Operation<Pool> for Commit {
     }
 }
 
+/// Answers with rows. The callers turn them into users, each in its own task: the few database threads must not spend their
+/// time on that.
 impl Operation<Pool> for Find {
-    type Answer = Result<Option<User>, StoreError>;
+    type Answer = Result<Option<UserRow>, StoreError>;
     type Owner = PartnerId;
 
     fn owner(&self) -> PartnerId {
@@ -83,7 +87,7 @@ impl Operation<Pool> for Find {
     }
 
     fn answer_alone(&self, pool: &Pool) -> Self::Answer {
-        with(pool, |connection| find_one(connection, self.0, self.1))
+        with(pool, |connection| Ok(find_one(connection, self.0, self.1)?))
     }
 }
 
@@ -152,9 +156,9 @@ fn taken_address(connection: &mut SqliteConnection, user: &User) -> Result<Optio
     Ok(row.map(|row| row.into_refusal(user.partner_id)))
 }
 
-fn find(connection: &mut SqliteConnection, keys: &[(PartnerId, UserId)]) -> Vec<Result<Option<User>, StoreError>> {
+fn find(connection: &mut SqliteConnection, keys: &[(PartnerId, UserId)]) -> Vec<Result<Option<UserRow>, StoreError>> {
     keys.iter()
-        .map(|&(partner_id, user_id)| find_one(connection, partner_id, user_id).map_err(|failure| failure.0))
+        .map(|&(partner_id, user_id)| find_one(connection, partner_id, user_id).map_err(|error| Failure::from(error).0))
         .collect()
 }
 
@@ -162,28 +166,33 @@ pub(crate) fn find_one(
     connection: &mut SqliteConnection,
     partner_id: PartnerId,
     user_id: UserId,
-) -> Result<Option<User>, Failure> {
-    let row: Option<UserRow> = users::table
+) -> QueryResult<Option<UserRow>> {
+    users::table
         .filter(users::partner_id.eq(partner_id.uuid().as_bytes()))
         .filter(users::user_id.eq(user_id.uuid().as_bytes()))
         .select(UserRow::as_select())
         // Not `first`: a statement with a bound LIMIT is planned anew each time that another value is bound.
         .get_result(connection)
-        .optional()?;
-    Ok(row.map(|row| row.into_user(partner_id)).transpose()?)
+        .optional()
 }
 
+/// A row for each user of a page, each with the partner's count; one row without a user if the page is empty.
+type PageRows = Vec<(CountRow, Option<UserRow>)>;
+
 /// One statement, hence one snapshot: the total is that of the page's instant.
-pub(crate) fn list(connection: &mut SqliteConnection, partner_id: PartnerId, page: Page) -> Result<UserPage, Failure> {
+pub(crate) fn list(connection: &mut SqliteConnection, partner_id: PartnerId, page: Page) -> QueryResult<PageRows> {
     let after = i64::try_from(page.offset()).unwrap_or(i64::MAX);
     let of_page = users::partner_id.eq(partners::partner_id).and(users::ordinal.gt(after));
-    let rows: Vec<(CountRow, Option<UserRow>)> = partners::table
+    partners::table
         .left_join(users::table.on(of_page))
         .filter(partners::partner_id.eq(partner_id.uuid().as_bytes()))
         .order(users::ordinal)
         .limit(page.limit().into())
         .select((CountRow::as_select(), Option::<UserRow>::as_select()))
-        .load(connection)?;
+        .load(connection)
+}
+
+pub(crate) fn page_of(partner_id: PartnerId, rows: PageRows) -> Result<UserPage, StoreError> {
     let mut page = UserPage { partner_id, users: Vec::with_capacity(rows.len()), total: 0 };
     for (count, user) in rows {
         page.total = count.into_total(partner_id)?;
@@ -213,6 +222,9 @@ mod tests {
 
         let reading = &store.pools.read;
         let (here, nowhere) = (Find(partner.id, john.id), Find(build.ids.partner_id(), john.id));
-        assert_eq!(Find::answer(&[&here, &nowhere], reading), Some(vec![Ok(Some(john)), Ok(None)]));
+        let answers = Find::answer(&[&here, &nowhere], reading).expect("answered together");
+        let found: Vec<_> = answers.into_iter().map(|answer| answer.expect("an answer")).collect();
+        let [Some(row), None] = <[_; 2]>::try_from(found).ok().expect("two answers") else { panic!("found otherwise") };
+        assert_eq!(row.into_user(partner.id), Ok(john));
     }
 }

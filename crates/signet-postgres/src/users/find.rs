@@ -4,7 +4,7 @@ use diesel::{
     query_builder::{AstPass, QueryFragment},
     sql_types::{Array, BigInt, Uuid as SqlUuid},
 };
-use signet_domain::{PartnerId, User, UserId, ports::StoreError};
+use signet_domain::{PartnerId, UserId};
 use uuid::Uuid;
 
 use crate::{
@@ -12,20 +12,20 @@ use crate::{
     statement::statement,
 };
 
-/// The answers in the order of the questions.
+/// The rows in the order of the questions.
 pub(super) fn find_users(
     connection: &mut PgConnection,
     asked: &[(PartnerId, UserId)],
-) -> QueryResult<Vec<Result<Option<User>, StoreError>>> {
+) -> QueryResult<Vec<Option<UserRow>>> {
     let statement = Find {
         partner_ids: asked.iter().map(|(partner_id, _)| partner_id.uuid()).collect(),
         user_ids: asked.iter().map(|(_, user_id)| user_id.uuid()).collect(),
     };
-    let mut answers: Vec<_> = asked.iter().map(|_| Ok(None)).collect();
+    let mut answers: Vec<_> = asked.iter().map(|_| None).collect();
     for (position, row) in statement.load::<(i64, UserRow)>(connection)? {
         let index = usize::try_from(position - 1).unwrap_or(usize::MAX);
-        if let (Some(answer), Some((partner_id, _))) = (answers.get_mut(index), asked.get(index)) {
-            *answer = row.into_user(*partner_id).map(Some);
+        if let Some(answer) = answers.get_mut(index) {
+            *answer = Some(row);
         }
     }
     Ok(answers)

@@ -15,21 +15,20 @@ use crate::{
     statement::statement,
 };
 
-pub(super) fn list_users(
-    connection: &mut PgConnection,
-    partner_id: PartnerId,
-    page: Page,
-) -> QueryResult<Result<UserPage, StoreError>> {
+pub(super) fn list_users(connection: &mut PgConnection, partner_id: PartnerId, page: Page) -> QueryResult<PageRows> {
     let statement = List {
         partner_id: partner_id.uuid(),
         // A `Page` holds no more than an i64 does.
         offset: i64::try_from(page.offset()).unwrap_or(i64::MAX),
         limit: page.limit().into(),
     };
-    Ok(page_of(partner_id, statement.load(connection)?))
+    statement.load(connection)
 }
 
-fn page_of(partner_id: PartnerId, rows: Vec<(CountRow, Option<UserRow>)>) -> Result<UserPage, StoreError> {
+/// A row for each user of a page, each with the partner's count; one row without a user if the page is empty.
+pub(super) type PageRows = Vec<(CountRow, Option<UserRow>)>;
+
+pub(super) fn page_of(partner_id: PartnerId, rows: PageRows) -> Result<UserPage, StoreError> {
     let mut page = UserPage { partner_id, users: Vec::with_capacity(rows.len()), total: 0 };
     for (count, user) in rows {
         page.total = count.into_total(partner_id)?;

@@ -18,6 +18,7 @@ use crate::{
     PostgresStore,
     errors::{is_connection_lost, store_error},
     pool::{Attempt, Pool},
+    rows::UserRow,
 };
 
 /// The operations that are answered many at a time.
@@ -51,17 +52,21 @@ impl UserRepository for PostgresStore {
     }
 
     async fn find(&self, partner_id: PartnerId, user_id: UserId) -> Result<Option<User>, StoreError> {
-        self.call(|lanes| &lanes.finds, Find(partner_id, user_id)).await?
+        let row = self.call(|lanes| &lanes.finds, Find(partner_id, user_id)).await??;
+        row.map(|row| row.into_user(partner_id)).transpose()
     }
 
     async fn list(&self, partner_id: PartnerId, page: Page) -> Result<UserPage, StoreError> {
-        self.read(partner_id, move |connection| list::list_users(connection, partner_id, page)).await?
+        let rows = self.read(partner_id, move |connection| list::list_users(connection, partner_id, page)).await?;
+        list::page_of(partner_id, rows)
     }
 }
 
 /// What became of one change of a batch.
 type Outcome = Result<(), CommitError>;
 
+/// Answered with a row. The caller turns it into a user, in its own task: the few database threads must not spend their
+/// time on that.
 struct Find(PartnerId, UserId);
 struct Registration(UserChange);
 struct Replacement(UserChange);
@@ -103,7 +108,7 @@ macro_rules! answered_by {
     };
 }
 
-answered_by!(Find: Result<Option<User>, StoreError>, |find: &Find| find.0, find);
+answered_by!(Find: Result<Option<UserRow>, StoreError>, |find: &Find| find.0, find);
 answered_by!(Registration: Outcome, |one: &Registration| one.0.user.partner_id, |batch: &[&Registration], pool| {
     commit(&batch.iter().map(|one| &one.0).collect::<Vec<_>>(), pool, register::register_users)
 });
@@ -116,9 +121,10 @@ fn has_several_owners<O: Operation<Arc<Pool>>>(batch: &[&O]) -> bool {
     batch.windows(2).any(|pair| pair[0].owner() != pair[1].owner())
 }
 
-fn find(batch: &[&Find], pool: &Arc<Pool>) -> Answers<Result<Option<User>, StoreError>> {
+fn find(batch: &[&Find], pool: &Arc<Pool>) -> Answers<Result<Option<UserRow>, StoreError>> {
     let asked: Vec<_> = batch.iter().map(|find| (find.0, find.1)).collect();
-    pool.run(|connection, _| find::find_users(connection, &asked))
+    let found = pool.run(|connection, _| find::find_users(connection, &asked))?;
+    Ok(found.map(|rows| rows.into_iter().map(Ok).collect()))
 }
 
 type Statement = fn(&mut PgConnection, &[&UserChange]) -> QueryResult<Vec<Outcome>>;

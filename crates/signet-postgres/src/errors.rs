@@ -6,6 +6,9 @@ use signet_domain::ports::StoreError;
 /// The database behind the connection is gone, or no longer one that can be written to: a former primary accepts
 /// connections and answers reads long after it has been demoted (SQLSTATE 25006).
 pub(crate) fn is_connection_lost(error: &Error) -> bool {
+    if let Error::RollbackErrorOnCommit { commit_error, .. } = error {
+        return is_connection_lost(commit_error);
+    }
     matches!(
         error,
         Error::BrokenTransactionManager

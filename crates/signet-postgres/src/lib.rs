@@ -25,6 +25,7 @@ mod audit;
 mod email_keys;
 mod errors;
 mod exposure;
+mod isolation;
 mod migrations;
 mod partners;
 mod pool;

@@ -16,6 +16,7 @@ use signet_domain::ports::{Migrated, StoreError};
 use crate::{
     email_keys,
     errors::{store_error, unavailable, without_values},
+    isolation::read_committed,
     url::ConnectionUrl,
 };
 
@@ -43,7 +44,8 @@ pub(crate) fn apply(url: &ConnectionUrl) -> Result<Migrated, StoreError> {
     let mut connection =
         PgConnection::establish(url.as_str()).map_err(|error| unavailable(url.hide(&error.to_string())))?;
     connection.set_prepared_statement_cache_size(CacheSize::Disabled);
-    let applied = connection.transaction(|connection| {
+    // Whoever waited for the lock must see what its holder applied, whatever the database's default isolation is.
+    let applied = read_committed(&mut connection, |connection| {
         connection.batch_execute(BEGIN_ALONE)?;
         let failed = |what: &str, error: Box<dyn std::error::Error + Send + Sync>| {
             // The type of the error is private, but its text ends with that of the statement that failed.

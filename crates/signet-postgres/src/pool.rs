@@ -14,6 +14,7 @@ use signet_domain::ports::StoreError;
 
 use crate::{
     errors::{is_connection_lost, store_error, unavailable},
+    isolation::Isolation,
     url::ConnectionUrl,
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Pool {
     connections: r2d2::Pool<Manager>,
     generation: Arc<AtomicU64>,
     deadline: Duration,
+    pub(crate) isolation: Isolation,
 }
 
 /// A connection, and the generation it belongs to: r2d2 drops those of a past one when they come back.
@@ -173,7 +175,8 @@ impl Pool {
             .test_on_check_out(false)
             .error_handler(Box::new(log))
             .build_unchecked(manager);
-        Self { connections, generation, deadline }
+        let isolation = if statement_cache { Isolation::OfSession } else { Isolation::OfTransaction };
+        Self { connections, generation, deadline, isolation }
     }
 
     pub(crate) fn state(&self) -> PoolState {

@@ -150,8 +150,10 @@ impl PostgresStore {
     /// twice.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
+        mut job: impl FnMut(&mut PgConnection, Attempt) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let isolation = self.shifts.workers().pool.isolation;
+        let job = move |connection: &mut PgConnection, attempt| isolation.run(connection, |it| job(it, attempt));
         self.run(|workers| &workers.orders, (), job).await
     }
 

@@ -17,6 +17,7 @@ use signet_turn::{Lane, Operation, Turn};
 use crate::{
     PostgresStore,
     errors::{is_connection_lost, store_error},
+    isolation::Isolation,
     pool::{Attempt, Pool},
     rows::UserRow,
 };
@@ -127,12 +128,12 @@ fn find(batch: &[&Find], pool: &Arc<Pool>) -> Answers<Result<Option<UserRow>, St
     Ok(found.map(|rows| rows.into_iter().map(Ok).collect()))
 }
 
-type Statement = fn(&mut PgConnection, &[&UserChange]) -> QueryResult<Vec<Outcome>>;
+type Statement = fn(&mut PgConnection, Isolation, &[&UserChange]) -> QueryResult<Vec<Outcome>>;
 
 fn commit(changes: &[&UserChange], pool: &Arc<Pool>, statement: Statement) -> Answers<Outcome> {
     pool.run(|connection, attempt| match attempt {
-        Attempt::First => statement(connection, changes),
-        Attempt::Second => commit_again(connection, changes, statement),
+        Attempt::First => statement(connection, pool.isolation, changes),
+        Attempt::Second => commit_again(connection, pool.isolation, changes, statement),
     })
 }
 
@@ -141,10 +142,11 @@ fn commit(changes: &[&UserChange], pool: &Arc<Pool>, statement: Statement) -> An
 /// by the first attempt, and no third one follows.
 fn commit_again(
     connection: &mut PgConnection,
+    isolation: Isolation,
     changes: &[&UserChange],
     statement: Statement,
 ) -> QueryResult<Vec<Outcome>> {
-    let done = statement(connection, changes);
+    let done = statement(connection, isolation, changes);
     match &done {
         Ok(outcomes) if outcomes.iter().all(Result::is_ok) => return done,
         Err(error) if is_connection_lost(error) => return done,

@@ -12,13 +12,19 @@ use super::{
     no_answer,
 };
 use crate::{
+    isolation::Isolation,
     rows::{HolderColumns, HolderRow},
     statement::statement,
 };
 
-pub(super) fn register_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
+pub(super) fn register_users(
+    connection: &mut PgConnection,
+    isolation: Isolation,
+    changes: &[&UserChange],
+) -> QueryResult<Vec<Outcome>> {
     let batch = Batch::new(changes)?;
-    let rows = try_again(|| Register(&batch).load::<(i64, Option<HolderRow>, bool)>(connection))?;
+    let load = |it: &mut PgConnection| Register(&batch).load::<(i64, Option<HolderRow>, bool)>(it);
+    let rows = try_again(|| isolation.run(connection, load))?;
     let mut outcomes: Vec<Outcome> = changes.iter().map(|_| Err(no_answer().into())).collect();
     for (position, holder, inserted) in rows {
         let index = usize::try_from(position - 1).unwrap_or(usize::MAX);

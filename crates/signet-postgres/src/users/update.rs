@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     errors::is_address_taken,
+    isolation::Isolation,
     rows::{HolderColumns, HolderRow},
     statement::statement,
 };
@@ -36,9 +37,14 @@ pub(super) fn independent(changes: &[&UserChange]) -> usize {
 }
 
 /// The changes must be [`independent`].
-pub(super) fn update_users(connection: &mut PgConnection, changes: &[&UserChange]) -> QueryResult<Vec<Outcome>> {
+pub(super) fn update_users(
+    connection: &mut PgConnection,
+    isolation: Isolation,
+    changes: &[&UserChange],
+) -> QueryResult<Vec<Outcome>> {
     let batch = Batch::new(changes)?;
-    let rows = match try_again(|| Update(&batch).load::<(i64, Option<HolderRow>, bool)>(connection)) {
+    let load = |it: &mut PgConnection| Update(&batch).load::<(i64, Option<HolderRow>, bool)>(it);
+    let rows = match try_again(|| isolation.run(connection, load)) {
         // Whoever took the address has given it up, time and again: the change is to be decided anew.
         Err(error) if is_address_taken(&error) && changes.len() == 1 => Vec::new(),
         rows => rows?,

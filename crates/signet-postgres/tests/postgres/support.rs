@@ -59,6 +59,11 @@ impl Database {
         Self::with(TestDatabase::create_on(server), ample()).await
     }
 
+    /// On a database whose sessions are serializable unless they say otherwise.
+    pub async fn serializable(options: PostgresOptions) -> Self {
+        Self::with(serializable(), options).await
+    }
+
     pub async fn with(sql: TestDatabase, options: PostgresOptions) -> Self {
         let watch = watch();
         let store = PostgresStore::connect(sql.url(), options).expect("a URL");
@@ -112,6 +117,13 @@ impl Database {
     pub fn session(&self) -> Session {
         session(&self.sql)
     }
+}
+
+/// An empty database whose sessions are serializable unless they say otherwise.
+pub fn serializable() -> TestDatabase {
+    let sql = TestDatabase::create();
+    sql.execute(&format!("ALTER DATABASE {} SET default_transaction_isolation = 'serializable'", sql.name()));
+    sql
 }
 
 pub fn session(sql: &TestDatabase) -> Session {

@@ -113,6 +113,12 @@ async fn without_a_statement_cache_nothing_is_prepared_or_set() {
     let user = database.store.commit(database.build.renaming(&user, "Jack")).await.expect("renamed");
     assert_eq!(database.find(partner, user.id).await, Ok(Some(user)));
     let statements = statements(&server, &database.sql, start);
+    // What writes has a transaction of its own, which says what it needs.
+    let (bounds, statements): (Vec<_>, Vec<_>) =
+        statements.into_iter().partition(|line| line.contains("BEGIN") || line.contains("COMMIT"));
+    assert_eq!(bounds.len(), 4, "{bounds:#?}");
+    let begins = bounds.iter().filter(|line| line.contains("BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED"));
+    assert_eq!(begins.count(), 2, "{bounds:#?}");
     assert_eq!(statements.len(), 3, "{statements:#?}");
     assert!(statements.iter().all(|line| line.contains("LOG:  execute <unnamed>")), "{statements:#?}");
     assert!(!server.log().iter().any(|line| line.contains("set_config")));

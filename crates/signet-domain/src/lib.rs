@@ -258,7 +258,7 @@ pub use invalid::Invalid;
 pub use metadata::{Metadata, MetadataPatch};
 pub use name::Name;
 pub use partner::Partner;
-pub use replay::replay;
+pub use replay::{Replay, replay};
 pub use request_id::RequestId;
 pub use status::Status;
 pub use timestamp::Timestamp;

@@ -10,13 +10,29 @@ use crate::{
 /// with or lost. Fails where the entries are not the whole story of one user: one is missing, out of order, of another
 /// user, or starts from something else than what the one before it left.
 pub fn replay<'a>(entries: impl IntoIterator<Item = &'a AuditEntry>) -> Result<User, Invalid> {
-    let mut entries = entries.into_iter();
-    let first = entries.next().ok_or_else(|| Invalid::new("has no entries"))?;
-    let mut state = begin(first)?;
-    for entry in entries {
-        follow(&mut state, entry)?;
+    let mut replay = Replay::default();
+    entries.into_iter().try_for_each(|entry| replay.add(entry))?;
+    replay.finish()
+}
+
+/// The same, an entry at a time: a trail of any length takes the memory of one user.
+#[derive(Debug, Default)]
+pub struct Replay(Option<UserState>);
+
+impl Replay {
+    /// Applies the next entry, oldest first.
+    pub fn add(&mut self, entry: &AuditEntry) -> Result<(), Invalid> {
+        match &mut self.0 {
+            Some(state) => follow(state, entry)?,
+            None => self.0 = Some(begin(entry)?),
+        }
+        Ok(())
     }
-    User::from_stored(state)
+
+    /// The user that all entries together tell of.
+    pub fn finish(self) -> Result<User, Invalid> {
+        User::from_stored(self.0.ok_or_else(|| Invalid::new("has no entries"))?)
+    }
 }
 
 fn begin(entry: &AuditEntry) -> Result<UserState, Invalid> {

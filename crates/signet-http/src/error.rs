@@ -143,6 +143,46 @@ impl Detail {
     }
 }
 
+/// Why a request was turned away that another moment would have seen served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shed {
+    /// The partner makes more requests than it may.
+    RateLimit,
+    /// Too many operations wait for the database.
+    DatabaseQueue,
+    /// The database does not answer.
+    DatabaseUnavailable,
+    /// Too many keys wait to be verified.
+    KeyVerification,
+    /// Too many large answers wait for their clients to read them.
+    ResponseMemory,
+    /// There was no answer in time.
+    Deadline,
+}
+
+impl Shed {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::RateLimit,
+        Self::DatabaseQueue,
+        Self::DatabaseUnavailable,
+        Self::KeyVerification,
+        Self::ResponseMemory,
+        Self::Deadline,
+    ];
+
+    /// The label of the metric, and the kind of the sampled log line.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::DatabaseQueue => "database_queue",
+            Self::DatabaseUnavailable => "database_unavailable",
+            Self::KeyVerification => "key_verification",
+            Self::ResponseMemory => "response_memory",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
 /// A request refused.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -153,6 +193,8 @@ pub(crate) struct Failure {
     pub(crate) existing_user: Option<EmailHolder>,
     /// A header that tells the client what to do: `Retry-After`, `Allow`, `Accept-Encoding`.
     pub(crate) header: Option<Box<(HeaderName, HeaderValue)>>,
+    /// Set where the request was shed.
+    pub(crate) shed: Option<Shed>,
     /// For the log of whoever runs the service, and nobody else.
     pub(crate) cause: Option<String>,
 }
@@ -165,6 +207,7 @@ impl Failure {
             details: Vec::new(),
             existing_user: None,
             header: None,
+            shed: None,
             cause: None,
         }
     }
@@ -194,11 +237,12 @@ impl Failure {
     }
 
     pub(crate) fn rate_limited(retry_after: u64) -> Self {
-        Self::new(Code::RateLimited).with_header(RETRY_AFTER, retry_after.max(1).into())
+        let failure = Self { shed: Some(Shed::RateLimit), ..Self::new(Code::RateLimited) };
+        failure.with_header(RETRY_AFTER, retry_after.max(1).into())
     }
 
-    pub(crate) fn unavailable(cause: &dyn fmt::Display) -> Self {
-        let failure = Self { cause: Some(cause.to_string()), ..Self::new(Code::ServiceUnavailable) };
+    pub(crate) fn unavailable(shed: Shed, cause: &dyn fmt::Display) -> Self {
+        let failure = Self { shed: Some(shed), cause: Some(cause.to_string()), ..Self::new(Code::ServiceUnavailable) };
         failure.with_header(RETRY_AFTER, 1.into())
     }
 
@@ -210,7 +254,8 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Overloaded | StoreError::Unavailable { .. } => Self::unavailable(&error),
+            StoreError::Overloaded => Self::unavailable(Shed::DatabaseQueue, &error),
+            StoreError::Unavailable { .. } => Self::unavailable(Shed::DatabaseUnavailable, &error),
             StoreError::Corrupt { .. } | StoreError::Unexpected { .. } => Self::internal(&error),
         }
     }
@@ -224,7 +269,7 @@ impl From<VerifyError> for Failure {
             VerifyError::Expired => Self::new(Code::ApiKeyExpired),
             VerifyError::Revoked => Self::new(Code::ApiKeyRevoked),
             VerifyError::PartnerDisabled => Self::new(Code::PartnerDisabled),
-            VerifyError::Hash(HashError::Overloaded) => Self::unavailable(&error),
+            VerifyError::Hash(HashError::Overloaded) => Self::unavailable(Shed::KeyVerification, &error),
             VerifyError::Hash(HashError::Failed { .. }) => Self::internal(&error),
             VerifyError::Store(error) => error.into(),
         }

@@ -23,7 +23,7 @@ use crate::{
     compression::compress,
     cors,
     envelope::{Answer, refusal},
-    error::{Code, Failure},
+    error::{Code, Failure, Shed},
     exchange::Exchange,
     metrics::{NO_METHOD, method_label},
     response_memory::HeldBytes,
@@ -40,7 +40,6 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// Kinds of log lines that have no error code.
 const NOT_HTTP: &str = "not_http";
 const CLIENT_CLOSED: &str = "client_closed_request";
-const NOT_SERVED: &str = "could_not_serve";
 
 /// Answers a request by `handle`, in time and in an envelope, come what may.
 pub(crate) async fn observe<H>(
@@ -59,7 +58,7 @@ where
     let in_time = tokio::time::timeout_at(deadline.into(), handle(&exchange));
     let answer = match AssertUnwindSafe(in_time).catch_unwind().await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_elapsed)) => Err(Failure::unavailable(&"the request took too long")),
+        Ok(Err(_elapsed)) => Err(Failure::unavailable(Shed::Deadline, &"the request took too long")),
         Err(_panic) => Err(Failure::internal(&"the handler panicked")),
     };
     let held = answer.and_then(|response| Ok((hold(&exchange, &response)?, response)));
@@ -118,12 +117,17 @@ pub(crate) fn no_request(shared: &Shared, request_id: &RequestId, code: Code) {
 
 /// Tells whoever runs the service why it failed; a client that did something wrong is no news.
 fn report(failure: &Failure, exchange: &Exchange, route: &'static str) {
+    if let Some(shed) = failure.shed {
+        exchange.shared.metrics.count_shed(shed);
+    }
     let Some(cause) = &failure.cause else { return };
     let request_id = exchange.request_id.as_str();
-    if failure.code != Code::ServiceUnavailable {
-        tracing::error!(request_id, route, cause, "failed to serve a request");
-    } else if exchange.shared.log_sampler.admits(NOT_SERVED) {
-        tracing::warn!(request_id, route, cause, "could not serve a request");
+    match failure.shed {
+        None => tracing::error!(request_id, route, cause, "failed to serve a request"),
+        Some(shed) if exchange.shared.log_sampler.admits(shed.as_str()) => {
+            tracing::warn!(request_id, route, cause, "could not serve a request");
+        }
+        Some(_) => {}
     }
 }
 

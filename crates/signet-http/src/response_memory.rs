@@ -6,7 +6,7 @@ use std::{
 use prometheus_client::metrics::gauge::Gauge;
 use signet_domain::PartnerId;
 
-use crate::error::Failure;
+use crate::error::{Failure, Shed};
 
 /// How many bytes of large responses may be in memory at once, until their clients have read them. No partner may hold
 /// more than half of them.
@@ -95,7 +95,7 @@ impl Drop for HeldBytes {
 }
 
 fn full() -> Failure {
-    Failure::unavailable(&"too many large responses wait for their clients to read them")
+    Failure::unavailable(Shed::ResponseMemory, &"too many large responses wait for their clients to read them")
 }
 
 #[cfg(test)]

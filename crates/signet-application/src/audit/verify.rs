@@ -1,14 +1,16 @@
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, mem, sync::Arc};
 
 use futures_util::{StreamExt, future::join_all, stream};
 use signet_domain::{
-    AuditEntry, AuditPosition, PartnerId, User, UserId, Version,
+    AuditEntry, AuditPosition, PartnerId, Replay, User, UserId, Version,
     ports::{AuditFilter, AuditTrail, Page, PartnerRepository, StoreError, UserPage, UserRepository},
-    replay,
 };
 
 /// How many trails are read at once: enough for the database to have something to do while one is compared.
 const AT_ONCE: usize = 16;
+
+/// How many entries of a trail are held at a time, for each of the users compared at once. An entry may have 32 KiB.
+pub(super) const PAGE_OF_TRAIL: u32 = 25;
 
 /// Checks that the audit trail tells the whole truth: that replaying it from nothing rebuilds every user, that every
 /// entry is one of a user that exists, and that no user is missing.
@@ -127,6 +129,7 @@ impl VerifyAuditTrail {
             if read.users.is_empty() {
                 break read.total;
             }
+            let is_past_the_end = offset >= read.total;
             let number = u64::try_from(read.users.len()).unwrap_or(u64::MAX);
             offset += number;
             if number < limit.into() {
@@ -137,6 +140,12 @@ impl VerifyAuditTrail {
             let new: Vec<User> = read.users.into_iter().filter(|user| !page_before.contains(&user.id)).collect();
             count += u64::try_from(new.len()).unwrap_or(u64::MAX);
             self.replay_each(partner_id, new, report).await?;
+            if is_past_the_end {
+                for id in ids {
+                    report.find(partner_id, Some(id), "is registered at a place beyond the partner's count".to_owned());
+                }
+                break read.total;
+            }
             if limit > 1 {
                 page_before.clear();
             }
@@ -177,20 +186,34 @@ impl VerifyAuditTrail {
     }
 
     async fn difference(&self, mut user: User, count: &mut u64) -> Result<Option<String>, StoreError> {
-        let mut entries = self.entries(user.partner_id, user.id).await?;
-        if entries.last().is_some_and(|last| last.version > user.version) {
+        let (partner_id, user_id) = (user.partner_id, user.id);
+        let mut trail = self.pages(partner_id, user_id).await?;
+        let mut up_to = None;
+        if trail.newest_version() > Some(user.version) {
             // It changed after its page was read; what it is now must have been in the trail by then or be newer.
-            let Some(fresh) = self.users.find(user.partner_id, user.id).await? else {
+            let Some(fresh) = self.users.find(partner_id, user_id).await? else {
                 return Ok(Some("was there a moment ago and is gone".to_owned()));
             };
             user = fresh;
-            if entries.last().is_some_and(|last| last.version < user.version) {
-                entries = self.entries(user.partner_id, user.id).await?;
-                entries.retain(|entry| entry.version <= user.version);
+            if trail.newest_version() < Some(user.version) {
+                trail = self.pages(partner_id, user_id).await?;
+                up_to = Some(user.version);
             }
         }
-        *count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        Ok(match replay(&entries) {
+        let mut replay = Replay::default();
+        let mut wrong = None;
+        for before in trail.older.into_iter().rev().map(Some).chain([None]) {
+            let mut page = match before {
+                Some(before) => self.page_of(partner_id, user_id, Some(before)).await?,
+                None => mem::take(&mut trail.newest),
+            };
+            page.retain(|entry| up_to.is_none_or(|last| entry.version <= last));
+            *count += u64::try_from(page.len()).unwrap_or(u64::MAX);
+            if wrong.is_none() {
+                wrong = page.iter().rev().try_for_each(|entry| replay.add(entry)).err();
+            }
+        }
+        Ok(match wrong.map_or_else(|| replay.finish(), Err) {
             Ok(rebuilt) if rebuilt == user => None,
             Ok(_) => Some("its trail rebuilds another state than its row".to_owned()),
             Err(reason) => Some(format!("its trail {reason}")),
@@ -239,25 +262,55 @@ impl VerifyAuditTrail {
 
     /// Whether it is the one entry at which its user is told, who may have others on other pages.
     async fn is_oldest(&self, entry: &AuditEntry) -> Result<bool, StoreError> {
-        let entries = self.entries(entry.partner_id, entry.user_id).await?;
-        Ok(entries.first().is_none_or(|oldest| oldest.id == entry.id))
-    }
-
-    /// All entries of the user, oldest first.
-    async fn entries(&self, partner_id: PartnerId, user_id: UserId) -> Result<Vec<AuditEntry>, StoreError> {
-        let filter = AuditFilter { user_id: Some(user_id), action: None };
-        let (mut entries, mut before): (Vec<AuditEntry>, Option<AuditPosition>) = (Vec::new(), None);
+        let mut oldest = None;
         loop {
-            let page = self.trail.entries(partner_id, filter, before, Page::MAX_LIMIT).await?;
-            before = page.last().map(AuditEntry::position);
-            let is_full = u32::try_from(page.len()).is_ok_and(|number| number >= Page::MAX_LIMIT);
-            entries.extend(page);
-            if !is_full {
-                break;
+            let page = self.page_of(entry.partner_id, entry.user_id, oldest).await?;
+            match page.last() {
+                Some(last) => oldest = Some(last.position()),
+                None => return Ok(oldest.is_none_or(|oldest| oldest == entry.position())),
             }
         }
-        entries.reverse();
-        Ok(entries)
+    }
+
+    /// Where the pages of the user's trail begin. No page but the newest is held, so that a long trail takes no memory.
+    async fn pages(&self, partner_id: PartnerId, user_id: UserId) -> Result<Pages, StoreError> {
+        let newest = self.page_of(partner_id, user_id, None).await?;
+        let (mut older, mut before) = (Vec::new(), end_of_full(&newest));
+        while let Some(position) = before {
+            older.push(position);
+            before = end_of_full(&self.page_of(partner_id, user_id, before).await?);
+        }
+        Ok(Pages { newest, older })
+    }
+
+    async fn page_of(
+        &self,
+        partner_id: PartnerId,
+        user_id: UserId,
+        before: Option<AuditPosition>,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let filter = AuditFilter { user_id: Some(user_id), action: None };
+        self.trail.entries(partner_id, filter, before, PAGE_OF_TRAIL).await
+    }
+}
+
+/// The end of a page that others may follow.
+fn end_of_full(page: &[AuditEntry]) -> Option<AuditPosition> {
+    let is_full = u32::try_from(page.len()).is_ok_and(|number| number >= PAGE_OF_TRAIL);
+    page.last().filter(|_| is_full).map(AuditEntry::position)
+}
+
+/// The trail of a user.
+struct Pages {
+    /// The newest entries, newest first.
+    newest: Vec<AuditEntry>,
+    /// What each of the other pages comes before, newest first.
+    older: Vec<AuditPosition>,
+}
+
+impl Pages {
+    fn newest_version(&self) -> Option<Version> {
+        self.newest.first().map(|entry| entry.version)
     }
 }
 

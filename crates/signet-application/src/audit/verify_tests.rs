@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use signet_domain::{
     AuditEntry, AuditEntryId, EmailAddress, Metadata, Partner, Status, User, UserId, UserPatch, UserState, Version,
-    ports::{MockAuditTrail, MockPartnerRepository, MockUserRepository, StoreError, UserPage},
+    ports::{MockAuditTrail, MockPartnerRepository, MockUserRepository, Page, StoreError, UserPage},
 };
 use uuid::Uuid;
 
-use super::*;
+use super::{verify::PAGE_OF_TRAIL, *};
 use crate::testing::*;
 
 /// A user with that number and two entries: it was registered and suspended.
@@ -94,6 +94,8 @@ impl Tables {
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.position()));
         let mut trail = MockAuditTrail::new();
         trail.expect_entries().returning(move |_, filter, before, limit| {
+            // Nothing is asked for without a bound that holds for its memory.
+            assert!(limit <= if filter.user_id.is_some() { PAGE_OF_TRAIL } else { Page::MAX_LIMIT });
             let wanted = |entry: &&AuditEntry| {
                 before.is_none_or(|before| entry.position() < before)
                     && filter.user_id.is_none_or(|user_id| entry.user_id == user_id)
@@ -219,4 +221,51 @@ async fn rows_that_cannot_be_read_are_told_and_hide_no_other() {
             "300 users were registered, and 298 are there",
         ]
     );
+}
+
+/// A user that was renamed that often.
+fn renamed(times: u32) -> (User, Vec<AuditEntry>) {
+    let (mut user, mut entries) = suspended(1);
+    for number in 0..times {
+        let patch = UserPatch { name: Some(name(&format!("John {number}"))), ..UserPatch::default() };
+        let change = user.change(&patch, context(10 + i64::from(number))).expect("valid").expect("a change");
+        user = change.user;
+        entries.push(AuditEntry { id: AuditEntryId::new(Uuid::from_u128((10 + number).into())), ..change.audit });
+    }
+    (user, entries)
+}
+
+#[tokio::test]
+async fn long_trail_is_replayed_page_by_page() {
+    // Around the ends of pages.
+    for times in [22, 23, 24, 48, 49, 1000] {
+        let (user, entries) = renamed(times);
+        let sound =
+            || Tables { rows: vec![(1, user.clone())], entries: entries.clone(), user_count: 1, ..Tables::default() };
+        let (verified, findings) = sound().verify().await;
+        assert_eq!((verified.entries, findings), (u64::from(times) + 2, vec![]));
+        for (lost, reason) in [
+            (0, "its trail does not begin with a registration"),
+            (20, "its trail has an entry that is missing or out of order"),
+            (entries.len() - 1, "its trail rebuilds another state than its row"),
+        ] {
+            let mut tampered = sound();
+            tampered.entries.remove(lost);
+            assert_eq!(tampered.verify().await.1, [(Some(id(1)), reason.to_owned())], "{times} without {lost}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn user_at_a_place_beyond_the_count_is_found() {
+    let beyond = "is registered at a place beyond the partner's count";
+    for ordinal in [4, 200, u64::MAX / 2] {
+        let mut tables = Tables::sound(3);
+        // A gap, and as many users as the partner counts.
+        tables.rows[1].0 = ordinal;
+        assert_eq!(tables.verify().await.1, [(Some(id(2)), beyond.to_owned())], "{ordinal}");
+        let mut tables = Tables::sound(101);
+        tables.rows[100].0 = ordinal + 101;
+        assert_eq!(tables.verify().await.1, [(Some(id(101)), beyond.to_owned())], "{ordinal}");
+    }
 }

@@ -1,6 +1,7 @@
 use std::{
     cell::RefCell,
     io,
+    num::NonZeroU32,
     sync::{Arc, Mutex, Once},
 };
 
@@ -20,7 +21,7 @@ use super::{
     faults::Fault,
     support::{World, bearer, request},
 };
-use crate::{Options, log_sampler::LINES_PER_PERIOD};
+use crate::{Options, RateLimit, log_sampler::LINES_PER_PERIOD};
 
 thread_local! {
     /// Where the events of this thread go, hence of the one test that runs on it.
@@ -213,4 +214,24 @@ async fn flood_of_refusals_leaves_a_few_lines_and_a_count() {
     assert_eq!((&report["kind"], &report["suppressed"]), (&json!("missing_credentials"), &json!(5)));
     world.send(request("GET", "/partner/v1/all-users")).await;
     assert_eq!(count(json!("missing_credentials")), limit + 1, "the next period starts with lines again");
+}
+
+#[actix_web::test]
+async fn shed_request_is_counted_by_its_cause() {
+    let log = Log::start();
+    let per_second = NonZeroU32::MIN;
+    let rate_limit = Some(RateLimit { per_second, burst: per_second });
+    let world = World::with(Options { rate_limit, ..Options::default() }).await;
+    for status in [200, 429, 429] {
+        assert_eq!(world.call("GET", "/all-users", Value::Null).await.status, status);
+    }
+    assert_eq!(log.requests()[2]["code"], "rate_limited");
+    let mut registry = Registry::default();
+    world.shared.metrics.register(&mut registry);
+    let mut metrics = String::new();
+    encode(&mut metrics, &registry).expect("text");
+    for line in [r#"http_requests_shed_total{cause="rate_limit"} 2"#, r#"http_requests_shed_total{cause="deadline"} 0"#]
+    {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
 }

@@ -2,7 +2,7 @@ use std::{collections::HashSet, mem, sync::Arc};
 
 use futures_util::{StreamExt, future::join_all, stream};
 use signet_domain::{
-    AuditEntry, AuditPosition, PartnerId, Replay, User, UserId, Version,
+    AuditEntry, AuditPosition, EmailAddress, PartnerId, Replay, User, UserId, Version,
     ports::{AuditFilter, AuditTrail, Page, PartnerRepository, StoreError, UserPage, UserRepository},
 };
 
@@ -214,7 +214,9 @@ impl VerifyAuditTrail {
             }
         }
         Ok(match wrong.map_or_else(|| replay.finish(), Err) {
-            Ok(rebuilt) if rebuilt == user => None,
+            Ok(rebuilt) if rebuilt == user => {
+                (!has_own_key(&user)).then(|| "its e-mail key is not that of its address".to_owned())
+            }
             Ok(_) => Some("its trail rebuilds another state than its row".to_owned()),
             Err(reason) => Some(format!("its trail {reason}")),
         })
@@ -292,6 +294,13 @@ impl VerifyAuditTrail {
         let filter = AuditFilter { user_id: Some(user_id), action: None };
         self.trail.entries(partner_id, filter, before, PAGE_OF_TRAIL).await
     }
+}
+
+/// Whether the stored e-mail key is that of the address, or the mark of one that another user had first when the rule
+/// changed.
+fn has_own_key(user: &User) -> bool {
+    let key = EmailAddress::key_of_stored(user.email.as_str());
+    user.email.key() == key || user.email.key() == EmailAddress::key_of_collision(&key, user.id)
 }
 
 /// The end of a page that others may follow.

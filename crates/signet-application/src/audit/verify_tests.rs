@@ -223,6 +223,24 @@ async fn rows_that_cannot_be_read_are_told_and_hide_no_other() {
     );
 }
 
+#[tokio::test]
+async fn email_key_of_another_address_is_found() {
+    let (address, key) = ("2@example.com", EmailAddress::key_of_stored("2@example.com"));
+    for (stored, reason) in [
+        (key.clone(), None),
+        (EmailAddress::key_of_collision(&key, id(2)), None),
+        (EmailAddress::key_of_collision(&key, id(3)), Some("its e-mail key is not that of its address")),
+        ("jane@example.com".to_owned(), Some("its e-mail key is not that of its address")),
+    ] {
+        let mut tables = Tables::sound(3);
+        let mut state = UserState::clone(tables.user(2));
+        state.email = EmailAddress::from_stored(address.to_owned(), stored);
+        *tables.user(2) = User::from_stored(state).expect("valid");
+        let expected: Vec<_> = reason.into_iter().map(|reason| (Some(id(2)), reason.to_owned())).collect();
+        assert_eq!(tables.verify().await.1, expected);
+    }
+}
+
 /// A user that was renamed that often.
 fn renamed(times: u32) -> (User, Vec<AuditEntry>) {
     let (mut user, mut entries) = suspended(1);

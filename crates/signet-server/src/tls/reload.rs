@@ -28,7 +28,9 @@ impl Watch {
         // Before the loading: a change that happens meanwhile is then found by the next look.
         let known = files.traces().ok();
         let Loaded { config, expires_at } = load(&files)?;
-        expires_at.into_iter().for_each(|at| expiry.set(at));
+        if let Some(at) = expires_at {
+            expiry.set(at);
+        }
         Ok((Self { files, known }, config))
     }
 
@@ -84,7 +86,9 @@ pub(crate) async fn keep_fresh(
                 }
                 config.store(Arc::new(fresh));
                 tracing::info!("certificate reloaded");
-                expires_at.into_iter().for_each(|at| expiry.set(at));
+                if let Some(at) = expires_at {
+                    expiry.set(at);
+                }
                 expiry.warn(clock.now());
             }
             Some(Err(error)) => {

@@ -221,8 +221,8 @@ fn database_in_a_read_only_directory_is_copied_and_verified() {
     place.json(&["partner", "list"]);
     assert!(!log.exists(), "a command leaves one whole file");
     lock(0o555);
-    let [verified, copied] = read_both("whole.db");
-    assert_eq!((verified.code, copied.code), (Some(0), Some(0)), "{verified:?} {copied:?}");
+    let [verified, backed_up] = read_both("whole.db");
+    assert_eq!((verified.code, backed_up.code), (Some(0), Some(0)), "{verified:?} {backed_up:?}");
     assert!(verified.out.contains(r#""users":1"#), "{verified:?}");
     set_mode(place.path(), 0o755);
     for name in ["with-index.db", "whole.db"] {

@@ -3,6 +3,7 @@
 mod batches;
 mod contract;
 mod corrupt;
+mod email_keys;
 mod isolation;
 mod keyed;
 mod locks;

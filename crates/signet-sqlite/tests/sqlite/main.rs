@@ -3,6 +3,7 @@
 mod batches;
 mod contract;
 mod corruption;
+mod email_keys;
 mod files;
 mod keyed;
 mod locks;

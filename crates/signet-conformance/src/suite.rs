@@ -10,6 +10,7 @@ macro_rules! suite {
             numbers_survive_to_the_last_bit
             text_of_every_script_survives
             the_longest_values_survive
+            values_that_later_rules_reject_are_read_and_kept
             many_long_keys_survive
             the_first_and_the_last_instant_survive
             each_step_of_a_life_is_found

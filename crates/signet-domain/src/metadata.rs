@@ -35,12 +35,18 @@ impl Metadata {
             return Err(Invalid::new("must have at most 50 keys"));
         }
         check(object)?;
-        let text =
-            serde_json::to_string(&Sorted::of(object)).map_err(|_error| Invalid::new("must be a JSON object"))?;
-        if text.len() > Self::MAX_BYTES {
+        let metadata = Self::canonical(object)?;
+        if metadata.as_json().len() > Self::MAX_BYTES {
             return Err(Invalid::new("must be at most 16 KiB as compact JSON"));
         }
-        RawValue::from_string(text).map(Self).map_err(|_error| Invalid::new("must be a JSON object"))
+        Ok(metadata)
+    }
+
+    /// Brings an object into its canonical text, without regard to the limits.
+    pub(crate) fn canonical(object: &Map<String, Value>) -> Result<Self, Invalid> {
+        let text = serde_json::to_string(&Sorted::of(object));
+        let text = text.and_then(RawValue::from_string).map_err(|_error| Invalid::new("must be a JSON object"))?;
+        Ok(Self(text))
     }
 
     /// Reads [canonical text](Self::as_json) back, as a store returns it. Fails where it is not a JSON object.
@@ -262,6 +268,16 @@ mod tests {
             let merged = Metadata::new(&object(target)).expect("valid").merged(&patch);
             assert_eq!(Value::Object(merged.expect("valid").to_object()), expected);
         }
+    }
+
+    #[test]
+    fn stored_text_is_read_beyond_the_limits() {
+        let stored = format!(r#"{{"{}":1}}"#, "k".repeat(20_000));
+        let metadata = Metadata::from_stored(stored.clone()).expect("an object");
+        assert_eq!(metadata.as_json(), stored);
+        let object = metadata.to_object();
+        assert_eq!(Metadata::canonical(&object), Ok(metadata));
+        assert!(Metadata::new(&object).is_err());
     }
 
     #[test]

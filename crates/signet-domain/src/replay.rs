@@ -112,7 +112,7 @@ fn email(value: &Value) -> Result<EmailAddress, Invalid> {
 }
 
 fn metadata(value: &Value) -> Result<Metadata, Invalid> {
-    value.as_object().map_or_else(|| Err(Invalid::new("has metadata that is no object")), Metadata::new)
+    value.as_object().map_or_else(|| Err(Invalid::new("has metadata that is no object")), Metadata::canonical)
 }
 
 #[cfg(test)]

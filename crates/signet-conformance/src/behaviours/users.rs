@@ -69,6 +69,24 @@ pub async fn the_longest_values_survive(scene: Scene) {
     finds_what_was_committed(&scene, change).await;
 }
 
+/// A stored name and address are read as they are, whatever today's rules say of them, and a change of something else
+/// keeps the stored key.
+pub async fn values_that_later_rules_reject_are_read_and_kept(scene: Scene) {
+    let partner_id = scene.partner().await;
+    let (invisible, literal) = ("\u{3164}", "root@[192.0.2.1]");
+    assert!(Name::parse(invisible).is_err() && EmailAddress::parse(literal).is_err());
+    let address = EmailAddress::from_stored(literal.to_owned(), "a key of another rule".to_owned());
+    let (id, name) = (scene.build.ids.user_id(), Name::from_stored(invisible.to_owned()));
+    let registration = User::register(id, name, address, Metadata::default(), scene.build.context(partner_id));
+    let user = scene.commit(registration).await.expect("committed");
+    let suspend = UserPatch { status: Some(Status::Suspended), ..UserPatch::default() };
+    let user = scene.commit(scene.build.change(&user, &suspend)).await.expect("committed");
+    let found = scene.find(&user).await.expect("there");
+    assert_eq!(found, user);
+    assert_eq!((found.email.as_str(), found.email.key()), (literal, "a key of another rule"));
+    assert_eq!(scene.trail(partner_id).await.len(), 2);
+}
+
 /// Metadata with as many keys as the domain allows, each as long as it allows, survives.
 pub async fn many_long_keys_survive(scene: Scene) {
     let keys = (0..Metadata::MAX_KEYS).map(|number| format!("{number:0>width$}", width = Metadata::MAX_KEY_CHARS));

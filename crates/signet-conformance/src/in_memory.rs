@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use signet_domain::{
     ApiKey, ApiKeyId, AuditEntry, AuditPosition, Partner, PartnerId, Timestamp, User, UserChange, UserId,
     ports::{
-        ApiKeyRepository, AuditFilter, AuditTrail, CommitError, KeyRecord, Page, PartnerRepository, StoreError,
-        UserPage, UserRepository,
+        ApiKeyRepository, AuditFilter, AuditTrail, CommitError, KeyLookup, KeyRecord, Page, PartnerRepository,
+        StoreError, UserPage, UserRepository,
     },
 };
 
@@ -167,7 +167,7 @@ impl ApiKeyRepository for InMemoryStore {
         Ok(true)
     }
 
-    async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
+    async fn find(&self, id: ApiKeyId, _lookup: KeyLookup) -> Result<Option<KeyRecord>, StoreError> {
         let state = self.state();
         Ok(state.api_keys.get(&id).cloned().map(|key| {
             let tenant = state.partners.get(&key.partner_id);

@@ -96,6 +96,7 @@ macro_rules! suite {
             a_key_needs_its_partner
             a_used_key_id_is_refused
             an_unknown_key_is_not_found
+            look_ups_at_once_get_an_answer_each
             a_key_tells_whether_its_partner_is_disabled
             keys_are_listed_oldest_first
             dead_keys_are_still_there

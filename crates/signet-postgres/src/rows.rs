@@ -229,6 +229,13 @@ impl TryFrom<PartnerRow> for Partner {
     }
 }
 
+/// The columns of `api_keys` in the order of [`ApiKeyRow`], and their types.
+pub(crate) const API_KEY_COLUMNS: &str = "api_keys.partner_id, api_keys.key_id, api_keys.name, api_keys.mode, \
+    api_keys.scope, api_keys.secret_hash, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at";
+
+pub(crate) type ApiKeyColumns =
+    (SqlUuid, Text, Text, Text, Text, Text, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>);
+
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = api_keys)]
 pub(crate) struct ApiKeyRow {

@@ -24,6 +24,7 @@ pub(crate) struct Backend {
 
 /// The same database, for what is not a port.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are a few values of it in the process")]
 enum Store {
     Postgres(PostgresStore),
     Sqlite(SqliteStore),

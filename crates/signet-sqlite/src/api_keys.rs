@@ -1,19 +1,64 @@
 use async_trait::async_trait;
 use diesel::{
-    ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
+    Connection, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
+    SqliteConnection,
     result::{DatabaseErrorKind, Error},
 };
 use signet_domain::{
     ApiKey, ApiKeyId, PartnerId, Timestamp,
-    ports::{ApiKeyRepository, KeyRecord, StoreError},
+    ports::{ApiKeyRepository, KeyLookup, KeyRecord, StoreError},
 };
+use signet_turn::Operation;
 
 use crate::{
     SqliteStore,
-    errors::transaction,
+    errors::{Failure, refused, transaction},
+    pool::Pool,
     rows::ApiKeyRow,
     schema::{api_keys, partners},
+    with,
 };
+
+/// A key that is looked for.
+pub(crate) struct Find(ApiKeyId);
+
+/// The key's row, and whether its partner is disabled.
+type Found = Option<(ApiKeyRow, bool)>;
+
+impl Operation<Pool> for Find {
+    type Answer = Result<Found, StoreError>;
+    /// Whose key it is has to be found out.
+    type Owner = ();
+
+    const MAX_BATCH: usize = 256;
+
+    fn owner(&self) {}
+
+    fn answer(batch: &[&Self], pool: &Pool) -> Option<Vec<Self::Answer>> {
+        // One snapshot, hence the locks of one: they cost more than a look-up.
+        let found = with(pool, |connection| {
+            connection.transaction(|connection| {
+                Ok(batch.iter().map(|key| find(connection, key).map_err(|failure| failure.0)).collect())
+            })
+        });
+        Some(found.unwrap_or_else(|error| batch.iter().map(|_| Err(error.clone())).collect()))
+    }
+
+    fn answer_alone(&self, pool: &Pool) -> Self::Answer {
+        with(pool, |connection| find(connection, self))
+    }
+}
+
+fn find(connection: &mut SqliteConnection, key: &Find) -> Result<Found, Failure> {
+    let row: Option<(ApiKeyRow, Option<i64>)> = api_keys::table
+        .inner_join(partners::table.on(partners::partner_id.eq(api_keys::partner_id)))
+        .filter(api_keys::key_id.eq(key.0.as_str()))
+        .select((ApiKeyRow::as_select(), partners::disabled_at))
+        // Not `first`, see the look-up of a user.
+        .get_result(connection)
+        .optional()?;
+    Ok(row.map(|(row, disabled_at)| (row, disabled_at.is_some())))
+}
 
 #[async_trait]
 impl ApiKeyRepository for SqliteStore {
@@ -41,18 +86,13 @@ impl ApiKeyRepository for SqliteStore {
         .await
     }
 
-    async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
-        self.look_up(move |connection| {
-            let row: Option<(ApiKeyRow, Option<i64>)> = api_keys::table
-                .inner_join(partners::table.on(partners::partner_id.eq(api_keys::partner_id)))
-                .filter(api_keys::key_id.eq(id.as_str()))
-                .select((ApiKeyRow::as_select(), partners::disabled_at))
-                .first(connection)
-                .optional()?;
-            let Some((row, disabled_at)) = row else { return Ok(None) };
-            Ok(Some(KeyRecord { key: row.try_into()?, partner_disabled: disabled_at.is_some() }))
-        })
-        .await
+    async fn find(&self, id: ApiKeyId, lookup: KeyLookup) -> Result<Option<KeyRecord>, StoreError> {
+        let lane = match lookup {
+            KeyLookup::FirstUse => &self.first_uses,
+            KeyLookup::Refresh => &self.refreshes,
+        };
+        let row = lane.call(Find(id)).await.map_err(refused)??;
+        row.map(|(row, partner_disabled)| Ok(KeyRecord { key: row.try_into()?, partner_disabled })).transpose()
     }
 
     async fn list(&self, partner_id: PartnerId) -> Result<Vec<ApiKey>, StoreError> {

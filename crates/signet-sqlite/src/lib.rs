@@ -45,6 +45,10 @@ use errors::{Failure, refused};
 pub use pool::OpenError;
 use pool::{Access, Pool, Pools};
 
+/// How many times the usual number of look-ups may wait for the first use of a key. A look-up is small, and anybody's
+/// connection can wait with one: where made-up ids fill the queue, keys used for the first time are refused.
+const FIRST_USES: usize = 16;
+
 /// How much a store may hold at once.
 #[derive(Debug, Clone, Copy)]
 pub struct SqliteOptions {
@@ -81,8 +85,11 @@ pub struct SqliteStore {
     pools: Arc<Pools>,
     /// What a partner reads, but for single users.
     pages: Jobs<Pool, PartnerId>,
-    /// What the service itself needs to know: whose key that is.
+    /// What the service itself needs to know, but for keys: which partners there are.
     look_ups: Jobs<Pool, ()>,
+    /// Keys of senders that nobody knows yet, apart from those that were verified before.
+    first_uses: Lane<Pool, api_keys::Find>,
+    refreshes: Lane<Pool, api_keys::Find>,
     /// Apart from all else, or a queue full of requests would hide what is wrong with the file.
     probes: Jobs<Pool, ()>,
     /// What an operator changes.
@@ -133,6 +140,8 @@ impl SqliteStore {
             pools: Arc::new(Pools { read: reading, write: writing }),
             pages: reads.jobs(),
             look_ups: reads.jobs(),
+            first_uses: reads.lane_of(queue.saturating_mul(FIRST_USES)),
+            refreshes: reads.lane(),
             probes: reads.jobs(),
             orders: writes.jobs(),
             finds: reads.lane(),

@@ -12,7 +12,7 @@ pub struct Jobs<R: 'static, K: PartialEq + Copy + Send + 'static>(Lane<R, Job<R,
 
 impl<R: 'static, K: PartialEq + Copy + Send + 'static> Jobs<R, K> {
     pub(crate) fn new(threads: &Arc<Threads<R>>) -> Self {
-        Self(Lane::new(threads))
+        Self(Lane::new(threads, threads.limits().queue))
     }
 
     /// How many closures wait.

@@ -21,6 +21,8 @@ use crate::{
 pub struct Lane<R, O: Operation<R>> {
     queue: Arc<Queue<R, O>>,
     threads: Arc<Threads<R>>,
+    /// How many may wait.
+    bound: usize,
 }
 
 struct Queue<R, O: Operation<R>> {
@@ -58,10 +60,10 @@ struct Member<R, O: Operation<R>> {
 }
 
 impl<R: 'static, O: Operation<R>> Lane<R, O> {
-    pub(crate) fn new(threads: &Arc<Threads<R>>) -> Self {
+    pub(crate) fn new(threads: &Arc<Threads<R>>, bound: usize) -> Self {
         let state = State { waiting: Shares::new(), enlisted: Enlisted::No, pace: Pace::default() };
         let queue = Queue { state: Mutex::new(state) };
-        Self { queue: Arc::new(queue), threads: Arc::clone(threads) }
+        Self { queue: Arc::new(queue), threads: Arc::clone(threads), bound }
     }
 
     /// The answer to `operation`, at the deadline at the latest. Needs a Tokio runtime with its timer.
@@ -106,12 +108,12 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
     }
 
     fn push(&self, member: Member<R, O>, worker: ThreadId) -> Result<Next, Refused> {
-        let Limits { threads, queue, deadline } = self.threads.limits();
+        let Limits { threads, deadline, .. } = self.threads.limits();
         let owner = member.operation.owner();
         let mut state = self.queue.lock();
         // Whoever would wait for longer is better told at once than at its deadline; and where those are taken first
         // whose deadline is next, all answers come too late.
-        let limit = state.pace.within(deadline / 2, threads * O::MAX_BATCH, queue);
+        let limit = state.pace.within(deadline / 2, threads * O::MAX_BATCH, self.bound);
         if is_full(&state.waiting, &owner, limit) {
             // While the threads are stuck, nobody takes out those whose callers have given up.
             let now = Instant::now();
@@ -252,7 +254,7 @@ impl<R, O: Operation<R>> Member<R, O> {
 
 impl<R, O: Operation<R>> Clone for Lane<R, O> {
     fn clone(&self) -> Self {
-        Self { queue: Arc::clone(&self.queue), threads: Arc::clone(&self.threads) }
+        Self { queue: Arc::clone(&self.queue), threads: Arc::clone(&self.threads), bound: self.bound }
     }
 }
 

@@ -124,7 +124,13 @@ impl<R: Send + Sync + 'static> Turn<R> {
     /// A new queue for operations of one kind.
     #[must_use]
     pub fn lane<O: Operation<R>>(&self) -> Lane<R, O> {
-        Lane::new(&self.0)
+        Lane::new(&self.0, self.0.limits().queue)
+    }
+
+    /// A new queue for operations of one kind, with its own bound in place of [`Limits::queue`].
+    #[must_use]
+    pub fn lane_of<O: Operation<R>>(&self, queue: usize) -> Lane<R, O> {
+        Lane::new(&self.0, queue)
     }
 
     /// A new queue for closures on behalf of owners of the type `K`.

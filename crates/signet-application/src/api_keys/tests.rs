@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use mockall::predicate::eq;
+use mockall::predicate::{always, eq};
 use signet_domain::{
     ApiKey, ApiKeyToken, KeyMode, KeyScope, Partner, SecretHash,
-    ports::{HashError, KeyRecord, MockApiKeyRepository, MockPartnerRepository, MockSecretHasher},
+    ports::{HashError, KeyLookup, KeyRecord, MockApiKeyRepository, MockPartnerRepository, MockSecretHasher},
 };
 use tokio::sync::Notify;
 
@@ -35,9 +35,9 @@ fn key() -> ApiKey {
 fn store(key: ApiKey, partner_disabled: bool, times: usize) -> MockApiKeyRepository {
     let mut keys = MockApiKeyRepository::new();
     keys.expect_find()
-        .with(eq(key_id()))
+        .with(eq(key_id()), always())
         .times(times)
-        .returning(move |_| Ok(Some(KeyRecord { key: key.clone(), partner_disabled })));
+        .returning(move |_, _| Ok(Some(KeyRecord { key: key.clone(), partner_disabled })));
     keys
 }
 
@@ -79,7 +79,7 @@ async fn a_secret_is_hashed_again_only_where_the_stored_hash_is_another() {
     let mut sequence = mockall::Sequence::new();
     for (key, _) in records {
         let record = KeyRecord { key, partner_disabled: false };
-        keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_| Ok(Some(record)));
+        keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_, _| Ok(Some(record)));
     }
     let mut hasher = MockSecretHasher::new();
     hasher.expect_verify().times(2).returning(|_, _| Ok(true));
@@ -118,7 +118,7 @@ async fn one_request_verifies_a_key_in_use_anew_and_no_other_waits_for_it() {
     let mut sequence = mockall::Sequence::new();
     for key in [key(), hashed_anew] {
         let record = KeyRecord { key, partner_disabled: false };
-        keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_| Ok(Some(record)));
+        keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_, _| Ok(Some(record)));
     }
     let (slow, memory) = (Arc::<Slow>::default(), Arc::<VerifiedKeys>::default());
     let verify = VerifyApiKey::new(Arc::new(keys), slow.clone(), Hands::at(0), Arc::clone(&memory));
@@ -165,12 +165,102 @@ async fn a_typo_is_refused_without_any_io() {
 }
 
 #[tokio::test]
-async fn failures_are_not_remembered() {
+async fn a_wrong_key_is_rejected_from_memory_for_a_moment_only() {
     let wrong = ApiKey { secret_hash: SecretHash::new("hash of another".to_owned()), ..key() };
-    let verify = verify(store(wrong, false, 2), hasher(), &Hands::at(0));
-    for _ in 0..2 {
-        assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Unknown));
+    let unknown_id = || {
+        let mut keys = MockApiKeyRepository::new();
+        keys.expect_find().times(2).returning(|_, _| Ok(None));
+        keys
+    };
+    for keys in [store(wrong, false, 2), unknown_id()] {
+        let memory: Arc<VerifiedKeys> = Arc::default();
+        let verify = VerifyApiKey::new(Arc::new(keys), Arc::new(hasher()), Hands::at(0), Arc::clone(&memory));
+        for _moment in 0..2 {
+            for _ in 0..3 {
+                assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Unknown));
+            }
+            memory.age(VerifiedKeys::REJECTION_AGE).await;
+        }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_created_after_its_first_use_works_a_moment_later() {
+    let mut keys = MockApiKeyRepository::new();
+    let mut sequence = mockall::Sequence::new();
+    keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_, _| Ok(None));
+    let record = KeyRecord { key: key(), partner_disabled: false };
+    keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_, _| Ok(Some(record)));
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let verify = VerifyApiKey::new(Arc::new(keys), Arc::new(hasher()), Hands::at(0), Arc::clone(&memory));
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Unknown));
+    memory.age(VerifiedKeys::REJECTION_AGE).await;
+    assert!(verify.execute(&token().expose()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_was_good_once_is_looked_up_apart_from_unknown_ones() {
+    let mut keys = MockApiKeyRepository::new();
+    let mut sequence = mockall::Sequence::new();
+    for lookup in [KeyLookup::FirstUse, KeyLookup::Refresh, KeyLookup::Refresh] {
+        let record = KeyRecord { key: key(), partner_disabled: false };
+        keys.expect_find()
+            .with(eq(key_id()), eq(lookup))
+            .times(1)
+            .in_sequence(&mut sequence)
+            .return_once(|_, _| Ok(Some(record)));
+    }
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let verify = VerifyApiKey::new(Arc::new(keys), Arc::new(hasher()), Hands::at(0), Arc::clone(&memory));
+    for age in [VerifiedKeys::RENEWAL_AGE, VerifiedKeys::MAX_AGE, Duration::ZERO] {
+        assert!(verify.execute(&token().expose()).await.is_ok());
+        memory.age(age).await;
+    }
+}
+
+/// A store that knows the key when it is first asked, and is away from then on.
+fn away_after_the_first_use(key: ApiKey) -> MockApiKeyRepository {
+    let mut keys = MockApiKeyRepository::new();
+    let mut sequence = mockall::Sequence::new();
+    let record = KeyRecord { key: key.clone(), partner_disabled: false };
+    keys.expect_find().times(1).in_sequence(&mut sequence).return_once(|_, _| Ok(Some(record)));
+    keys.expect_find().returning(|_, _| Err(unavailable()));
+    keys.expect_revoke().returning(move |_, at| Ok(Some(ApiKey { revoked_at: Some(at), ..key.clone() })));
+    keys
+}
+
+#[tokio::test]
+async fn a_known_verdict_holds_for_its_time_while_the_store_is_away() {
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let keys = Arc::new(away_after_the_first_use(key()));
+    let verify = VerifyApiKey::new(keys, Arc::new(hasher()), Hands::at(0), Arc::clone(&memory));
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    memory.age(VerifiedKeys::RENEWAL_AGE).await;
+    for _ in 0..3 {
+        assert!(verify.execute(&token().expose()).await.is_ok());
+    }
+    memory.age(VerifiedKeys::MAX_AGE.saturating_sub(VerifiedKeys::RENEWAL_AGE)).await;
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Store(unavailable())));
+}
+
+#[tokio::test]
+async fn a_known_verdict_outlives_neither_the_key_nor_its_revocation() {
+    let clock = Hands::at(0);
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let keys = Arc::new(away_after_the_first_use(ApiKey { expires_at: Some(at(HOUR)), ..key() }));
+    let verify = VerifyApiKey::new(keys, Arc::new(hasher()), clock.clone(), Arc::clone(&memory));
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    memory.age(VerifiedKeys::RENEWAL_AGE).await;
+    clock.set(HOUR);
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Expired));
+
+    let memory: Arc<VerifiedKeys> = Arc::default();
+    let keys = Arc::new(away_after_the_first_use(key()));
+    let verify = VerifyApiKey::new(keys.clone(), Arc::new(hasher()), clock.clone(), Arc::clone(&memory));
+    assert!(verify.execute(&token().expose()).await.is_ok());
+    memory.age(VerifiedKeys::RENEWAL_AGE).await;
+    assert!(RevokeApiKey::new(keys, clock, memory).execute(key_id()).await.expect("revoked").is_some());
+    assert_eq!(verify.execute(&token().expose()).await, Err(VerifyError::Revoked));
 }
 
 #[tokio::test]
@@ -192,7 +282,7 @@ async fn only_a_holder_of_the_secret_learns_the_state_of_a_key() {
         assert_eq!(guess.execute(&token().expose()).await, Err(VerifyError::Unknown));
     }
     let mut none = MockApiKeyRepository::new();
-    none.expect_find().returning(|_| Ok(None));
+    none.expect_find().returning(|_, _| Ok(None));
     let unknown = verify(none, MockSecretHasher::new(), &Hands::at(0));
     assert_eq!(unknown.execute(&token().expose()).await, Err(VerifyError::Unknown));
 }
@@ -238,7 +328,7 @@ async fn a_key_that_was_refused_as_expired_stays_so_for_every_process() {
     let process = |now| {
         let (read, written) = (Arc::clone(&key), Arc::clone(&key));
         let mut keys = MockApiKeyRepository::new();
-        keys.expect_find().returning(move |_| {
+        keys.expect_find().returning(move |_, _| {
             Ok(Some(KeyRecord { key: read.lock().expect("no panic").clone(), partner_disabled: false }))
         });
         keys.expect_revoke().returning(move |_, at| {
@@ -312,7 +402,7 @@ async fn a_key_revoked_while_it_is_being_verified_is_not_remembered() {
 #[tokio::test]
 async fn an_outage_or_an_overload_is_no_verdict_on_the_key() {
     let mut keys = MockApiKeyRepository::new();
-    keys.expect_find().returning(|_| Err(unavailable()));
+    keys.expect_find().returning(|_, _| Err(unavailable()));
     let away = verify(keys, MockSecretHasher::new(), &Hands::at(0));
     assert_eq!(away.execute(&token().expose()).await, Err(VerifyError::Store(unavailable())));
 

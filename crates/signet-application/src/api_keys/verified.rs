@@ -15,14 +15,17 @@ use crate::{Caller, api_keys::VerifyError};
 
 /// Keys that were verified a moment ago, so that the next request of the same partner costs no Argon2 and no query.
 ///
-/// Bounded in number, and a verdict in age; keyed by the SHA-256 of the whole token. It holds no secret and remembers
-/// successes only.
+/// Bounded in number, and a verdict in age; keyed by the SHA-256 of the whole token. It holds no secret. A success is
+/// remembered for [`MAX_AGE`](Self::MAX_AGE), and that a token is no key for [`REJECTION_AGE`](Self::REJECTION_AGE).
 pub struct VerifiedKeys {
     entries: Cache<[u8; 32], Verified>,
     /// The hash that each token was found to fit. That stays true, so it is remembered beyond the verdict: what becomes
     /// of a key is read from the store each time, but the tens of milliseconds of Argon2 are paid once, and not every
     /// 30 seconds for each key in use, which would be all that a machine with a thousand of them does.
     proven: Cache<[u8; 32], SecretHash>,
+    /// When each token was last found to be no key: its id is unknown or its secret wrong. Apart from the others, so that
+    /// made-up keys push no good one out.
+    rejected: Cache<[u8; 32], Instant>,
     /// Keys revoked through this process, which only a process that revokes has. An entry that was being made while its
     /// key was revoked is caught by it. As bounded as `entries`, and the oldest go first: to lose one takes 10,000
     /// revocations in the two minutes that it is kept, and then the key lives on here no longer than elsewhere.
@@ -53,12 +56,12 @@ pub(super) enum Known {
     Due(Renewal),
 }
 
-/// Held by the one who verifies a known token anew. Who gives up leaves it to the next.
-pub(super) struct Renewal(Arc<AtomicBool>);
+/// Held by the one who verifies a known token anew, with what is known. Who gives up leaves it to the next.
+pub(super) struct Renewal(pub(super) Verified);
 
 impl Drop for Renewal {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.in_renewal.store(false, Ordering::Release);
     }
 }
 
@@ -83,7 +86,11 @@ impl VerifiedKeys {
     /// refused at once would be refused after that wait. It leaves more time than the store ever takes.
     pub(super) const RENEWAL_AGE: Duration = Duration::from_secs(20);
 
-    /// How many keys are remembered at most; the least used are forgotten first.
+    /// How long a token is remembered to be no key. A client that repeats a wrong key costs nothing meanwhile. A key that
+    /// was used before it existed works this much later.
+    pub const REJECTION_AGE: Duration = Duration::from_secs(1);
+
+    /// How many keys are remembered at most; the least used are forgotten first. Rejected tokens have as many places.
     pub const MAX_ENTRIES: u64 = 10_000;
 
     /// How it is used.
@@ -111,15 +118,15 @@ impl VerifiedKeys {
             return Ok(Known::Nothing);
         }
         if age >= Self::RENEWAL_AGE && !found.in_renewal.swap(true, Ordering::Acquire) {
-            return Ok(Known::Due(Renewal(found.in_renewal)));
+            return Ok(Known::Due(Renewal(found)));
         }
         self.hits.fetch_add(1, Ordering::Relaxed);
         self.unless_revoked(found).map(Known::Good)
     }
 
     /// Remembers what `verify` finds out in place of what is known, or forgets that if it is bad. Where `verify` cannot
-    /// tell, what is known is kept for the rest of its time.
-    pub(super) async fn renew<F>(&self, digest: [u8; 32], _held: Renewal, verify: F) -> Result<Verified, VerifyError>
+    /// tell, the known verdict is the answer, and is kept for the rest of its time.
+    pub(super) async fn renew<F>(&self, digest: [u8; 32], held: Renewal, verify: F) -> Result<Verified, VerifyError>
     where
         F: Future<Output = Result<Verified, VerifyError>>,
     {
@@ -129,10 +136,11 @@ impl VerifiedKeys {
                 self.entries.insert(digest, found.clone()).await;
                 self.unless_revoked(found)
             }
+            Err(VerifyError::Store(_) | VerifyError::Hash(_)) if held.0.read_at.elapsed() < Self::MAX_AGE => {
+                self.unless_revoked(held.0.clone())
+            }
             Err(error) => {
-                if !matches!(error, VerifyError::Store(_) | VerifyError::Hash(_)) {
-                    self.remove(&digest).await;
-                }
+                self.remove(&digest).await;
                 Err(error)
             }
         }
@@ -153,6 +161,21 @@ impl VerifiedKeys {
         self.entries.invalidate(digest).await;
     }
 
+    /// Whether the token with that digest was found to be no key a moment ago.
+    pub(super) async fn is_rejected(&self, digest: &[u8; 32]) -> bool {
+        self.rejected.get(digest).await.is_some_and(|at| at.elapsed() < Self::REJECTION_AGE)
+    }
+
+    /// Remembers for a moment that the token with that digest is no key.
+    pub(super) async fn reject(&self, digest: [u8; 32]) {
+        self.rejected.insert(digest, Instant::now()).await;
+    }
+
+    /// Whether the token with that digest was ever found to fit a stored hash.
+    pub(super) fn was_good(&self, digest: &[u8; 32]) -> bool {
+        self.proven.contains_key(digest)
+    }
+
     /// Whether the token with that digest was found to fit that very hash before.
     pub(super) async fn is_proven(&self, digest: &[u8; 32], hash: &SecretHash) -> bool {
         self.proven.get(digest).await.is_some_and(|proven| proven == *hash)
@@ -169,6 +192,9 @@ impl VerifiedKeys {
         for (digest, found) in &self.entries {
             let read_at = found.read_at.checked_sub(by).expect("the machine runs for longer");
             self.entries.insert(*digest, Verified { read_at, ..found }).await;
+        }
+        for (digest, at) in &self.rejected {
+            self.rejected.insert(*digest, at.checked_sub(by).expect("the machine runs for longer")).await;
         }
     }
 
@@ -197,6 +223,12 @@ impl Default for VerifiedKeys {
         Self {
             entries: Cache::builder().max_capacity(Self::MAX_ENTRIES).time_to_live(Self::MAX_AGE).build(),
             proven: Cache::builder().max_capacity(Self::MAX_ENTRIES).build(),
+            // The latest are the ones that are repeated.
+            rejected: Cache::builder()
+                .max_capacity(Self::MAX_ENTRIES)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(Self::REJECTION_AGE)
+                .build(),
             // Longer than any verification that read the key before it was revoked can stay in `entries`.
             revoked: Cache::builder()
                 .max_capacity(Self::MAX_ENTRIES)
@@ -257,7 +289,8 @@ mod tests {
         let overloaded = VerifyError::Hash(signet_domain::ports::HashError::Overloaded);
         for (error, is_kept) in [(unavailable, true), (overloaded, true), (VerifyError::Revoked, false)] {
             let Ok(Known::Due(renewal)) = keys.get(&digest).await else { panic!("before {error}: nobody renews it") };
-            assert_eq!(keys.renew(digest, renewal, async { Err(error.clone()) }).await.map(drop), Err(error));
+            let expected = if is_kept { Ok(()) } else { Err(error.clone()) };
+            assert_eq!(keys.renew(digest, renewal, async { Err(error) }).await.map(drop), expected);
             assert_eq!(!matches!(keys.get(&digest).await, Ok(Known::Nothing)), is_kept);
         }
         assert_eq!((keys.state().hits, keys.state().misses), (1, 4));
@@ -271,10 +304,12 @@ mod tests {
             keys.insert_with(digest, async { Ok(read_at(Instant::now())) }).await.expect("verified");
             keys.forget(signet_domain::ApiKeyId::parse(&format!("{number:016}")).expect("valid")).await;
             keys.prove(digest, SecretHash::new(number.to_string())).await;
+            keys.reject(digest).await;
         }
         keys.entries.run_pending_tasks().await;
         keys.revoked.run_pending_tasks().await;
         keys.proven.run_pending_tasks().await;
+        assert!(keys.rejected.iter().count() <= usize::try_from(VerifiedKeys::MAX_ENTRIES).expect("fits"));
         let held = [keys.entries.entry_count(), keys.revoked.entry_count(), keys.proven.entry_count()];
         assert_eq!(held, [VerifiedKeys::MAX_ENTRIES; 3]);
     }

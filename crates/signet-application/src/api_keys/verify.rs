@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Instant};
 
 use signet_domain::{
     ApiKey, ApiKeyToken, Timestamp,
-    ports::{ApiKeyRepository, Clock, HashError, SecretHasher, StoreError},
+    ports::{ApiKeyRepository, Clock, HashError, KeyLookup, SecretHasher, StoreError},
 };
 
 use super::{
@@ -59,31 +59,46 @@ impl VerifyApiKey {
 
     /// The caller that holds the token.
     ///
-    /// In the order of what it costs: the memory of verified keys, format and checksum, the store, Argon2. That a key
-    /// has expired, is revoked or belongs to a disabled partner is told only to a holder of its secret.
+    /// In the order of what it costs: the memory of verified keys and that of rejected ones, format and checksum, the
+    /// store, Argon2. That a key has expired, is revoked or belongs to a disabled partner is told only to a holder of its
+    /// secret. Where the store or Argon2 cannot tell, a known verdict holds until it is too old.
     pub async fn execute(&self, token: &str) -> Result<Arc<Caller>, VerifyError> {
         let digest = VerifiedKeys::digest(token);
         let renewal = match self.verified.get(&digest).await? {
             Known::Nothing => None,
             Known::Due(renewal) => Some(renewal),
-            Known::Good(known) if known.expires_at.is_none_or(|expiry| expiry > self.now()) => return Ok(known.caller),
+            Known::Good(known) if !self.has_expired(&known) => return Ok(known.caller),
             Known::Good(_expired) => {
                 self.verified.remove(&digest).await;
                 None
             }
         };
+        if renewal.is_none() && self.verified.is_rejected(&digest).await {
+            return Err(VerifyError::Unknown);
+        }
         let token = ApiKeyToken::parse(token).map_err(|_malformed| VerifyError::Malformed)?;
         let verify = self.verify(digest, token);
-        let verified = match renewal {
-            Some(renewal) => self.verified.renew(digest, renewal, verify).await?,
-            None => self.verified.insert_with(digest, verify).await?,
+        let outcome = match renewal {
+            Some(renewal) => self.verified.renew(digest, renewal, verify).await,
+            None => self.verified.insert_with(digest, verify).await,
         };
-        Ok(verified.caller)
+        match outcome {
+            // Its time was over while the store was asked in vain.
+            Ok(verified) if self.has_expired(&verified) => Err(VerifyError::Expired),
+            Ok(verified) => Ok(verified.caller),
+            Err(error) => {
+                if error == VerifyError::Unknown {
+                    self.verified.reject(digest).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn verify(&self, digest: [u8; 32], token: ApiKeyToken) -> Result<Verified, VerifyError> {
         let read_at = Instant::now();
-        let record = self.keys.find(token.id).await?.ok_or(VerifyError::Unknown)?;
+        let lookup = if self.verified.was_good(&digest) { KeyLookup::Refresh } else { KeyLookup::FirstUse };
+        let record = self.keys.find(token.id, lookup).await?.ok_or(VerifyError::Unknown)?;
         let key = record.key;
         // The mode is part of the text, hence of what its holder must get right.
         if key.mode != token.mode {
@@ -117,6 +132,10 @@ impl VerifyApiKey {
         if let (Some(expiry), None) = (key.expires_at, key.revoked_at) {
             drop(self.keys.revoke(key.id.clone(), expiry).await);
         }
+    }
+
+    fn has_expired(&self, verified: &Verified) -> bool {
+        verified.expires_at.is_some_and(|expiry| expiry <= self.now())
     }
 
     /// The latest time at which the end of a key was looked at: a clock that goes backwards revives no key.

@@ -1,8 +1,9 @@
 //! The API keys of all partners.
 
+use futures_util::future::join_all;
 use signet_domain::{
     ApiKey, ApiKeyId, KeyMode, KeyScope, PartnerId,
-    ports::{IdGenerator, KeyRecord, StoreError},
+    ports::{IdGenerator, KeyLookup, KeyRecord, StoreError},
 };
 
 use crate::{Scene, instant, name};
@@ -12,7 +13,11 @@ async fn insert(scene: &Scene, key: &ApiKey) {
 }
 
 async fn found(scene: &Scene, id: &ApiKeyId) -> Option<KeyRecord> {
-    scene.adapter.api_keys.find(id.clone()).await.expect("an answer")
+    let [first, refresh] =
+        [KeyLookup::FirstUse, KeyLookup::Refresh].map(|lookup| scene.adapter.api_keys.find(id.clone(), lookup));
+    let record = first.await.expect("an answer");
+    assert_eq!(refresh.await, Ok(record.clone()), "why a key is looked up changes no answer");
+    record
 }
 
 async fn listed(scene: &Scene, partner_id: PartnerId) -> Vec<ApiKey> {
@@ -64,6 +69,30 @@ pub async fn an_unknown_key_is_not_found(scene: Scene) {
     let other_case = ApiKeyId::parse(&key.id.as_str().to_uppercase()).expect("valid");
     for unknown in [other_case, scene.build.ids.api_key_id()] {
         assert_eq!(found(&scene, &unknown).await, None);
+    }
+}
+
+/// Look-ups that wait together get an answer each: known, unknown, repeated and of several partners, in any mix.
+pub async fn look_ups_at_once_get_an_answer_each(scene: Scene) {
+    let (one, other) = (scene.partner().await, scene.partner().await);
+    let keys = [one, other, one].map(|partner_id| scene.build.api_key(partner_id));
+    for key in &keys {
+        insert(&scene, key).await;
+    }
+    let at = scene.build.clock.advance(1);
+    scene.adapter.partners.set_disabled(other, Some(at)).await.expect("an answer");
+    let record = |key: &ApiKey| Some(KeyRecord { key: key.clone(), partner_disabled: key.partner_id == other });
+    let asked: Vec<(ApiKeyId, Option<KeyRecord>)> = (0..200)
+        .map(|number| match keys.get(number % 5) {
+            Some(key) => (key.id.clone(), record(key)),
+            None => (scene.build.ids.api_key_id(), None),
+        })
+        .collect();
+    for lookup in [KeyLookup::FirstUse, KeyLookup::Refresh] {
+        let answers = join_all(asked.iter().map(|(id, _)| scene.adapter.api_keys.find(id.clone(), lookup))).await;
+        for (answer, (id, expected)) in answers.into_iter().zip(&asked) {
+            assert_eq!(answer.as_ref(), Ok(expected), "{id}");
+        }
     }
 }
 

@@ -12,6 +12,15 @@ pub struct KeyRecord {
     pub partner_disabled: bool,
 }
 
+/// Why a key is looked up. It says which look-ups must not delay which others, and never changes the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyLookup {
+    /// Nothing is known about the sender: anybody can make up an id.
+    FirstUse,
+    /// The sender proved earlier to hold the key, and its record is read again.
+    Refresh,
+}
+
 /// The API keys of all partners.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -24,7 +33,10 @@ pub trait ApiKeyRepository: Send + Sync {
     async fn insert(&self, key: ApiKey) -> Result<bool, StoreError>;
 
     /// The key with that id, whoever owns it, with the state of its partner: what a request is authenticated by.
-    async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError>;
+    ///
+    /// Look-ups MAY be answered together, each with its own answer. A [`KeyLookup::Refresh`] MUST NOT wait behind any
+    /// number of look-ups for a [`KeyLookup::FirstUse`].
+    async fn find(&self, id: ApiKeyId, lookup: KeyLookup) -> Result<Option<KeyRecord>, StoreError>;
 
     /// A partner's keys, oldest first (by creation, then id), expired and revoked ones included.
     async fn list(&self, partner_id: PartnerId) -> Result<Vec<ApiKey>, StoreError>;

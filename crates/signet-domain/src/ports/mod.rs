@@ -19,7 +19,7 @@ pub use {
     ids::MockIdGenerator, partners::MockPartnerRepository, users::MockUserRepository,
 };
 pub use {
-    api_keys::{ApiKeyRepository, KeyRecord},
+    api_keys::{ApiKeyRepository, KeyLookup, KeyRecord},
     audit::{AuditFilter, AuditTrail},
     clock::Clock,
     error::StoreError,

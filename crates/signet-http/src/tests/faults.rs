@@ -5,7 +5,7 @@ use serde_json::Value;
 use signet_conformance::InMemoryStore;
 use signet_domain::{
     ApiKey, ApiKeyId, PartnerId, Timestamp, User, UserChange, UserId,
-    ports::{ApiKeyRepository, CommitError, KeyRecord, Page, StoreError, UserPage, UserRepository},
+    ports::{ApiKeyRepository, CommitError, KeyLookup, KeyRecord, Page, StoreError, UserPage, UserRepository},
 };
 
 use super::support::{Reply, World};
@@ -53,7 +53,7 @@ impl ApiKeyRepository for Fault {
         self.strike().await
     }
 
-    async fn find(&self, _: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
+    async fn find(&self, _: ApiKeyId, _: KeyLookup) -> Result<Option<KeyRecord>, StoreError> {
         self.strike().await
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use signet_conformance::InMemoryStore;
 use signet_domain::{
     ApiKey, ApiKeyId, PartnerId, Timestamp,
-    ports::{ApiKeyRepository, KeyRecord, StoreError},
+    ports::{ApiKeyRepository, KeyLookup, KeyRecord, StoreError},
 };
 use tokio::sync::Notify;
 
@@ -32,10 +32,10 @@ impl ApiKeyRepository for Gate {
         ApiKeyRepository::insert(&*self.store, key).await
     }
 
-    async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
+    async fn find(&self, id: ApiKeyId, lookup: KeyLookup) -> Result<Option<KeyRecord>, StoreError> {
         self.reached.notify_one();
         self.is_open.notified().await;
-        ApiKeyRepository::find(&*self.store, id).await
+        ApiKeyRepository::find(&*self.store, id, lookup).await
     }
 
     async fn list(&self, partner: PartnerId) -> Result<Vec<ApiKey>, StoreError> {

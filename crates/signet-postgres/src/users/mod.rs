@@ -16,6 +16,7 @@ use signet_turn::{Lane, Operation, Turn};
 
 use crate::{
     PostgresStore,
+    api_keys::Lookups,
     errors::{is_connection_lost, store_error},
     isolation::Isolation,
     pool::{Attempt, Pool},
@@ -28,11 +29,13 @@ pub(crate) struct Lanes {
     finds: Lane<Arc<Pool>, Find>,
     registrations: Lane<Arc<Pool>, Registration>,
     replacements: Lane<Arc<Pool>, Replacement>,
+    pub(crate) keys: Lookups,
 }
 
 impl Lanes {
-    pub(crate) fn new(reads: &Turn<Arc<Pool>>, writes: &Turn<Arc<Pool>>) -> Self {
-        Self { finds: reads.lane(), registrations: writes.lane(), replacements: writes.lane() }
+    pub(crate) fn new(reads: &Turn<Arc<Pool>>, writes: &Turn<Arc<Pool>>, queue: usize) -> Self {
+        let keys = Lookups::new(reads, queue);
+        Self { finds: reads.lane(), registrations: writes.lane(), replacements: writes.lane(), keys }
     }
 
     pub(crate) fn queue_lengths(&self) -> [usize; 3] {

@@ -1,6 +1,6 @@
 //! Rows that break an invariant of the domain are told by their column and key, and never by their value.
 
-use signet_domain::ports::{ApiKeyRepository, AuditFilter, AuditTrail, StoreError, UserRepository};
+use signet_domain::ports::{ApiKeyRepository, AuditFilter, AuditTrail, KeyLookup, StoreError, UserRepository};
 
 use crate::{batches::settle, support::Database};
 
@@ -67,7 +67,7 @@ async fn a_broken_row_is_told_by_column_and_key() {
     for (column, value) in [("mode", "'dead'"), ("scope", "''"), ("secret_hash", "'nonsense'")] {
         let before = database.sql.query(&format!("SELECT quote_literal({column}) FROM api_keys"));
         database.sql.execute(&format!("UPDATE api_keys SET {column} = {value}"));
-        let found = told(ApiKeyRepository::find(&database.store, key.id.clone()).await);
+        let found = told(ApiKeyRepository::find(&database.store, key.id.clone(), KeyLookup::FirstUse).await);
         assert_eq!(found, ("api_keys", column, format!("{partner}/{}", key.id)));
         database.sql.execute(&format!("UPDATE api_keys SET {column} = {before}"));
     }

@@ -6,7 +6,7 @@ use std::{sync::Once, thread};
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use signet_domain::{
     Action,
-    ports::{ApiKeyRepository, AuditFilter, AuditTrail, PartnerRepository, UserRepository},
+    ports::{ApiKeyRepository, AuditFilter, AuditTrail, KeyLookup, PartnerRepository, UserRepository},
 };
 use signet_testkit::{Statements, Watch};
 
@@ -18,8 +18,8 @@ const TABLES: [&str; 4] = ["partners", "api_keys", "users", "audit_entries"];
 /// What is about no partner in particular.
 const EXCEPTIONS: [(&str, &str); 4] = [
     (
-        "FROM (api_keys INNER JOIN partners ON (api_keys.partner_id = partners.partner_id)) \
-         WHERE (api_keys.key_id = $1) LIMIT $2",
+        "FROM api_keys JOIN partners ON partners.partner_id = api_keys.partner_id \
+         WHERE api_keys.key_id = asked.key_id LIMIT 1) AS found",
         "a request brings the id of a key, and whose it is has to be found out",
     ),
     (
@@ -66,7 +66,7 @@ async fn every_statement_of_every_port_is_looked_at() {
     let key = database.build.api_key(partner);
     ApiKeyRepository::insert(&database.store, key.clone()).await.expect("inserted");
     ApiKeyRepository::list(&database.store, partner).await.expect("a list");
-    ApiKeyRepository::find(&database.store, key.id.clone()).await.expect("an answer");
+    ApiKeyRepository::find(&database.store, key.id.clone(), KeyLookup::FirstUse).await.expect("an answer");
     ApiKeyRepository::revoke(&database.store, key.id, key.created_at).await.expect("revoked");
     let john = database.user(partner, "john@example.com").await;
     let jane = database.user(partner, "jane@example.com").await;

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use signet_domain::ports::{
-    ApiKeyRepository, AuditFilter, AuditTrail, Page, PartnerRepository, StoreError, UserRepository,
+    ApiKeyRepository, AuditFilter, AuditTrail, KeyLookup, Page, PartnerRepository, StoreError, UserRepository,
 };
 
 use crate::support::{File, blob};
@@ -107,7 +107,12 @@ async fn a_corrupt_partner_or_key_is_named() {
     ] {
         other.batch_execute(&format!("UPDATE api_keys SET {column} = {value}")).expect("corrupted");
         let place = format!("{partner_id}/{}", key.id);
-        assert_corrupt(ApiKeyRepository::find(&store, key.id.clone()).await, "api_keys", column, &place);
+        assert_corrupt(
+            ApiKeyRepository::find(&store, key.id.clone(), KeyLookup::FirstUse).await,
+            "api_keys",
+            column,
+            &place,
+        );
         assert_corrupt(ApiKeyRepository::list(&store, partner_id).await, "api_keys", column, &place);
         let millis = key.created_at.unix_millis();
         let hash = key.secret_hash.as_str();

@@ -6,7 +6,7 @@ use std::{sync::Once, thread};
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use signet_domain::{
     Action,
-    ports::{ApiKeyRepository, AuditFilter, AuditTrail, Page, PartnerRepository, UserRepository},
+    ports::{ApiKeyRepository, AuditFilter, AuditTrail, KeyLookup, Page, PartnerRepository, UserRepository},
 };
 use signet_testkit::{Statements, Watch};
 
@@ -19,7 +19,7 @@ const TABLES: [&str; 4] = ["partners", "api_keys", "users", "audit_entries"];
 const EXCEPTIONS: [(&str, &str); 4] = [
     (
         "FROM (api_keys INNER JOIN partners ON (partners.partner_id = api_keys.partner_id)) \
-         WHERE (api_keys.key_id = ?) LIMIT ?",
+         WHERE (api_keys.key_id = ?)",
         "a request brings the id of a key, and whose it is has to be found out",
     ),
     (
@@ -67,7 +67,7 @@ async fn every_statement_of_every_port_is_looked_at() {
     let key = build.api_key(partner_id);
     ApiKeyRepository::insert(&store, key.clone()).await.expect("inserted");
     ApiKeyRepository::list(&store, partner_id).await.expect("a list");
-    ApiKeyRepository::find(&store, key.id.clone()).await.expect("an answer");
+    ApiKeyRepository::find(&store, key.id.clone(), KeyLookup::FirstUse).await.expect("an answer");
     ApiKeyRepository::revoke(&store, key.id, key.created_at).await.expect("revoked");
     let john = store.commit(build.registration(partner_id, "john@example.com")).await.expect("registered");
     store.commit(build.renaming(&john, "Johnny")).await.expect("committed");

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use signet_domain::{
     Action,
-    ports::{ApiKeyRepository, AuditFilter, AuditTrail, UserRepository},
+    ports::{ApiKeyRepository, AuditFilter, AuditTrail, KeyLookup, UserRepository},
 };
 use signet_postgres::PostgresOptions;
 use signet_testkit::{PostgresServer, TestDatabase};
@@ -149,7 +149,7 @@ async fn every_plan_uses_an_index_from_the_first_row_on() {
             database.store.entries(partner, AuditFilter { user_id, action }, before, 10).await.expect("a trail");
         }
     }
-    ApiKeyRepository::find(&database.store, key.id).await.expect("an answer");
+    ApiKeyRepository::find(&database.store, key.id, KeyLookup::FirstUse).await.expect("an answer");
     ApiKeyRepository::list(&database.store, partner).await.expect("a list");
     statements(&server, &database.sql, start);
 

@@ -2,16 +2,15 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use signet_domain::{
     ApiKey, ApiKeyId, PartnerId, Timestamp,
-    ports::{ApiKeyRepository, KeyRecord, StoreError},
+    ports::{ApiKeyRepository, KeyLookup, KeyRecord, StoreError},
 };
 
-use crate::{
-    PostgresStore,
-    errors::lacks_reference,
-    pool::Attempt,
-    rows::ApiKeyRow,
-    schema::{api_keys, partners},
-};
+mod find;
+
+pub(crate) use find::Lookups;
+
+use crate::{PostgresStore, errors::lacks_reference, pool::Attempt, rows::ApiKeyRow, schema::api_keys};
+use find::Find;
 
 #[async_trait]
 impl ApiKeyRepository for PostgresStore {
@@ -32,17 +31,8 @@ impl ApiKeyRepository for PostgresStore {
         .await
     }
 
-    async fn find(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
-        let row: Option<(ApiKeyRow, bool)> = self
-            .look_up(move |connection| {
-                api_keys::table
-                    .inner_join(partners::table)
-                    .filter(api_keys::key_id.eq(id.as_str()))
-                    .select((ApiKeyRow::as_select(), partners::disabled_at.is_not_null()))
-                    .first(connection)
-                    .optional()
-            })
-            .await?;
+    async fn find(&self, id: ApiKeyId, lookup: KeyLookup) -> Result<Option<KeyRecord>, StoreError> {
+        let row = self.call(|lanes| lanes.keys.of(lookup), Find(id)).await??;
         row.map(|(row, partner_disabled)| Ok(KeyRecord { key: row.try_into()?, partner_disabled })).transpose()
     }
 

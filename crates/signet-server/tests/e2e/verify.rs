@@ -98,7 +98,7 @@ on_both! {
         if place.url().starts_with("sqlite:") {
             let told = verify(place, &[]);
             assert_eq!((told.code, told.out.as_str()), (Some(1), ""));
-            assert_eq!(told.err, "error: there is no database sqlite://signet.db\n");
+            assert_eq!(told.err, "error: there is no database sqlite://signet.db; signet serve, migrate and partner create make one\n");
             File::create(place.path().join("signet.db")).expect("an empty file");
         }
         for _ in 0..2 {

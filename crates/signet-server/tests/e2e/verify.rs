@@ -1,4 +1,8 @@
-use std::{fs::File, io::Read};
+use std::{
+    fs::{File, Permissions},
+    io::Read,
+    os::unix::fs::PermissionsExt,
+};
 
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
@@ -99,7 +103,8 @@ on_both! {
             let told = verify(place, &[]);
             assert_eq!((told.code, told.out.as_str()), (Some(1), ""));
             assert_eq!(told.err, "error: there is no database sqlite://signet.db; signet serve, migrate and partner create make one\n");
-            File::create(place.path().join("signet.db")).expect("an empty file");
+            let file = File::create(place.path().join("signet.db")).expect("an empty file");
+            file.set_permissions(Permissions::from_mode(0o600)).expect("an own file");
         }
         for _ in 0..2 {
             let told = verify(place, &[]);

@@ -17,6 +17,7 @@ mod smuggling;
 mod soak;
 mod strangers;
 mod terminations;
+mod unknown_keys;
 
 pub use smuggling::FORGED_ADDRESSES;
 
@@ -58,6 +59,7 @@ pub const ALL: &[Scenario] = scenarios![
     ("held-connections", "one client without a key holds every connection", strangers::held_connections),
     ("unread-answers", "400 pages of 1.5 MB that nobody reads", strangers::unread_answers),
     ("bad-keys", "1,000 wrong secrets a second", bad_keys::flood),
+    ("unknown-keys", "20,000 made-up keys a second over 3,000 connections", unknown_keys::flood),
     ("overload", "2, 5 and 10 times the load it can carry, open loop", overload::by_all),
     ("noisy-partner", "one partner at 10 times of what it may", overload::by_one),
     ("fat-pages", "8 readers of pages of 100 users with 15 KiB of metadata each", fat_pages::beside_another),

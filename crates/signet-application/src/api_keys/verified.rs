@@ -309,6 +309,7 @@ mod tests {
         keys.entries.run_pending_tasks().await;
         keys.revoked.run_pending_tasks().await;
         keys.proven.run_pending_tasks().await;
+        keys.rejected.run_pending_tasks().await;
         assert!(keys.rejected.iter().count() <= usize::try_from(VerifiedKeys::MAX_ENTRIES).expect("fits"));
         let held = [keys.entries.entry_count(), keys.revoked.entry_count(), keys.proven.entry_count()];
         assert_eq!(held, [VerifiedKeys::MAX_ENTRIES; 3]);

@@ -21,6 +21,12 @@ pub struct Told {
     pub err: String,
 }
 
+/// The number of migrations; both databases have the same.
+pub fn migration_count() -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
+    std::fs::read_dir(folder).expect("the migrations").count()
+}
+
 /// The program with these arguments, in that directory, and without any variable of the machine that could change what
 /// it does.
 pub fn signet(directory: &Path, arguments: &[&str]) -> Command {

@@ -73,6 +73,18 @@ impl<K: PartialEq, T> Shares<K, T> {
         self.owners.remove(index)
     }
 
+    /// Takes out the latest item of the owner that has the most, where that has at least two more than `owner`: then the
+    /// place is better used by one of `owner`'s.
+    pub(crate) fn make_room_for(&mut self, owner: &K) -> Option<T> {
+        let own = self.len_of(owner);
+        let largest = self.owners.iter_mut().max_by_key(|share| share.items.len())?;
+        if largest.items.len() < own + 2 {
+            return None;
+        }
+        self.len -= 1;
+        largest.items.pop_back()
+    }
+
     /// Drops what is not to be kept.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         for share in &mut self.owners {
@@ -138,6 +150,15 @@ mod tests {
             shares.charge(&owner, Duration::from_millis(if owner == 'a' { 40 } else { 10 }));
         }
         assert_eq!(served, "abbbbabbbbabba");
+    }
+
+    #[test]
+    fn owner_with_the_most_items_gives_up_its_latest() {
+        let mut shares = waiting("aabaab");
+        assert_eq!(shares.make_room_for(&'c'), Some(('a', 4)));
+        assert_eq!(shares.make_room_for(&'b'), None, "it has two, and the largest has three");
+        assert_eq!(shares.make_room_for(&'c'), Some(('a', 3)));
+        assert_eq!((shares.len(), shares.len_of(&'a'), shares.len_of(&'b')), (4, 2, 2));
     }
 
     #[test]

@@ -55,7 +55,7 @@ enum Next {
 struct Member<R, O: Operation<R>> {
     operation: O,
     deadline: Instant,
-    answer: oneshot::Sender<O::Answer>,
+    answer: oneshot::Sender<Result<O::Answer, Refused>>,
     caller: Postbox,
 }
 
@@ -87,7 +87,7 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
             }
         }
         match tokio::time::timeout_at(deadline.into(), answered).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => answer,
             // A thread found the deadline passed a moment before the runtime did.
             Ok(Err(_)) if Instant::now() >= deadline => Err(Refused::DeadlineExceeded),
             Ok(Err(_)) => Err(Refused::Abandoned),
@@ -119,7 +119,10 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
             let now = Instant::now();
             state.waiting.retain(|member| member.is_wanted(now));
             if is_full(&state.waiting, &owner, limit) {
-                return Err(Refused::Overloaded);
+                // The floods of a few owners must not have an owner refused that has less than its share.
+                let has_share = state.waiting.len_of(&owner) >= limit.div_ceil(2);
+                let displaced = if has_share { None } else { state.waiting.make_room_for(&owner) };
+                displaced.ok_or(Refused::Overloaded)?.refuse();
             }
         }
         state.waiting.push(owner, member);
@@ -141,6 +144,8 @@ impl<R: 'static, O: Operation<R>> Lane<R, O> {
 
 /// Half of the places are for those who have few: one owner's flood must not have the others refused. Where the type
 /// has one value only, there are no others.
+///
+/// Several owners can fill all of it together. Then the one that has the most gives up its latest place to one that has less.
 fn is_full<R, O: Operation<R>>(waiting: &Shares<O::Owner, Member<R, O>>, owner: &O::Owner, limit: usize) -> bool {
     let has_others = size_of::<O::Owner>() > 0;
     waiting.len() >= limit || (has_others && waiting.len_of(owner) >= limit.div_ceil(2))
@@ -230,7 +235,7 @@ fn send<R, O: Operation<R>>(answered: impl Iterator<Item = (Member<R, O>, O::Ans
         caller.post(|| {
             for (sender, answer) in letter {
                 // A caller that went away meanwhile needs no answer.
-                drop(sender.send(answer));
+                drop(sender.send(Ok(answer)));
             }
         });
     }
@@ -248,7 +253,12 @@ impl<R, O: Operation<R>> Member<R, O> {
 
     fn send(self, answer: O::Answer) {
         // A caller that went away meanwhile needs no answer.
-        drop(self.answer.send(answer));
+        drop(self.answer.send(Ok(answer)));
+    }
+
+    /// Gives its place away. The operation was never started.
+    fn refuse(self) {
+        drop(self.answer.send(Err(Refused::Overloaded)));
     }
 }
 

@@ -256,6 +256,15 @@ async fn an_owner_may_fill_half_of_the_queue_at_most() {
 }
 
 #[tokio::test]
+async fn floods_of_two_owners_leave_places_for_a_third() {
+    let echoes = Echoes::new(4);
+    let answers = echoes.together(&[(1, 1), (2, 2), (1, 3), (2, 4), (3, 5), (3, 6)]).await;
+    // The third owner's first takes a place of one that has two, and its second finds nobody with two more than it has.
+    let refused: Vec<_> = answers.iter().map(|answer| answer == &Err(Refused::Overloaded)).collect();
+    assert_eq!(refused, [false, false, false, true, false, true], "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_batch_that_fails_is_answered_member_by_member() {
     let echoes = Echoes::new(100);
     let answers = echoes.together(&[(1, 1), (1, 100), (1, 3)]).await;

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use diesel::{PgConnection, QueryResult};
 use signet_domain::{
     PartnerId,
-    ports::{Migrated, StoreError},
+    ports::{KeyLookup, Migrated, StoreError},
 };
 use signet_turn::{Jobs, Lane, Operation};
 
@@ -115,7 +115,7 @@ impl PostgresStore {
 
     /// How many operations of each kind wait for a thread.
     #[must_use]
-    pub fn queue_lengths(&self) -> [(&'static str, usize); 7] {
+    pub fn queue_lengths(&self) -> [(&'static str, usize); 8] {
         let workers = self.shifts.workers();
         let [finds, registrations, replacements] = workers.lanes.queue_lengths();
         [
@@ -123,7 +123,8 @@ impl PostgresStore {
             ("registrations", registrations),
             ("updates", replacements),
             ("pages", workers.pages.len()),
-            ("key_lookups", workers.look_ups.len()),
+            ("key_first_uses", workers.lanes.keys.of(KeyLookup::FirstUse).len()),
+            ("key_refreshes", workers.lanes.keys.of(KeyLookup::Refresh).len()),
             ("admin_writes", workers.orders.len()),
             ("probes", workers.probes.len()),
         ]

@@ -185,12 +185,13 @@ impl SqliteStore {
 
     /// How many operations of each kind wait for a thread.
     #[must_use]
-    pub fn queue_lengths(&self) -> [(&'static str, usize); 6] {
+    pub fn queue_lengths(&self) -> [(&'static str, usize); 7] {
         [
             ("user_reads", self.finds.len()),
             ("user_writes", self.commits.len()),
             ("pages", self.pages.len()),
-            ("key_lookups", self.look_ups.len()),
+            ("key_first_uses", self.first_uses.len()),
+            ("key_refreshes", self.refreshes.len()),
             ("admin_writes", self.orders.len()),
             ("probes", self.probes.len()),
         ]

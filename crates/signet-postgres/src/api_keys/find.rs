@@ -37,7 +37,7 @@ impl Lookups {
         Self { first_uses: reads.lane_of(queue.saturating_mul(ROOM)), refreshes: reads.lane() }
     }
 
-    pub(super) fn of(&self, lookup: KeyLookup) -> &Lane<Arc<Pool>, Find> {
+    pub(crate) fn of(&self, lookup: KeyLookup) -> &Lane<Arc<Pool>, Find> {
         match lookup {
             KeyLookup::FirstUse => &self.first_uses,
             KeyLookup::Refresh => &self.refreshes,

@@ -12,10 +12,10 @@ use std::{
 use rand::{RngExt, SeedableRng, distr::Alphanumeric, rngs::StdRng};
 use signet_domain::{ApiKeyToken, Secret};
 use signet_testkit::TestDatabase;
-use tokio::time::sleep;
+use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
-    Findings, Run, Service,
+    Endpoint, Findings, Run, Service,
     open_loop::{Ask, Outcomes, Pace, ask},
 };
 
@@ -40,6 +40,8 @@ pub(super) async fn flood(run: &Run) -> Findings {
         .map(|number| service.partner(&format!("Umbrella {number}")).key)
         .map(|key| ApiKeyToken::parse(&key).expect("a key"))
         .collect();
+    let new: Vec<String> =
+        (0..run.choose(2, 5, 20)).map(|number| service.partner(&format!("New {number}")).key).collect();
     let over = Arc::new(AtomicBool::new(false));
     let service = Arc::new(service);
     let ask_good = |length| {
@@ -70,7 +72,9 @@ pub(super) async fn flood(run: &Run) -> Findings {
             ask(Pace::Open(RATE), length, &endpoint, what).await
         })
     };
+    let first_uses = use_first(&good, new, length);
     let under = ask_good(length).await.expect("it does not panic");
+    let first_uses = first_uses.await.expect("it does not panic");
     let bad: Outcomes = bad.await.expect("it does not panic");
     over.store(true, Ordering::SeqCst);
     let seen = watch.await.expect("it does not panic");
@@ -109,7 +113,28 @@ pub(super) async fn flood(run: &Run) -> Findings {
     let refused = under.shed.len() + under.wrong.len();
     findings.lost(format!("{refused} requests with a good key"));
     findings.promise(refused == 0, format!("no good key is refused, but for {refused} times"));
+    let refused = first_uses.shed.len() + first_uses.wrong.len();
+    findings.measured(format!(
+        "{} keys used for the first time, slowest {:.0} ms",
+        first_uses.done.len(),
+        first_uses.done.max().as_secs_f64() * 1000.0
+    ));
+    findings.promise(refused == 0, format!("no first use of a key is refused, but for {refused} times"));
     findings
+}
+
+/// Uses each of the keys once, spread over the time.
+pub(super) fn use_first(endpoint: &Endpoint, keys: Vec<String>, length: Duration) -> JoinHandle<Outcomes> {
+    let endpoint = endpoint.clone();
+    let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    let pace = Pace::Open(f64::from(count) / length.as_secs_f64());
+    tokio::spawn(async move {
+        let what = |number: u64| {
+            let key = keys[usize::try_from(number).unwrap_or_default() % keys.len()].clone();
+            Ask { method: "GET", path: "/partner/v1/all-users?limit=1".to_owned(), body: None, key: Some(key) }
+        };
+        ask(pace, length, &endpoint, what).await
+    })
 }
 
 #[derive(Default)]

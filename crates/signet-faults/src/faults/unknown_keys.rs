@@ -19,6 +19,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 
+use super::bad_keys::use_first;
 use crate::{
     Endpoint, Findings, Run, Service,
     open_loop::{Ask, Outcomes, Pace, ask},
@@ -114,19 +115,6 @@ fn ask_good(endpoint: &Endpoint, length: Duration) -> JoinHandle<Outcomes> {
     let endpoint = endpoint.clone();
     let what = |_| Ask { method: "GET", path: PATH.to_owned(), body: None, key: None };
     tokio::spawn(async move { ask(Pace::Open(GOOD_RATE), length, &endpoint, what).await })
-}
-
-/// Uses each of the keys once, spread over the time.
-fn use_first(endpoint: &Endpoint, keys: Vec<String>, length: Duration) -> JoinHandle<Outcomes> {
-    let endpoint = endpoint.clone();
-    let pace = Pace::Open(f64::from(NEW_KEYS) / length.as_secs_f64());
-    tokio::spawn(async move {
-        let what = |number: u64| {
-            let key = keys[usize::try_from(number).unwrap_or_default() % keys.len()].clone();
-            Ask { method: "GET", path: PATH.to_owned(), body: None, key: Some(key) }
-        };
-        ask(pace, length, &endpoint, what).await
-    })
 }
 
 fn rate(count: usize, length: Duration) -> f64 {

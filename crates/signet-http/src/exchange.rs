@@ -64,7 +64,7 @@ impl Exchange {
         chunk
     }
 
-    /// Whether the client holds the body back until it is told to send it.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub(crate) fn awaits_continue(&self) -> bool {
         self.http.conn_data::<BodySignal>().is_some_and(BodySignal::awaits_continue)
     }

@@ -46,7 +46,7 @@ struct Holder {
     email_key: String,
 }
 
-/// Must run inside the transaction of the migration. Nobody else can write users until that ends.
+/// Must run inside the transaction of the migration, which locks the users against other writers.
 ///
 /// A user that already has the right key keeps it. All others give theirs up first, so that nobody waits for a key that
 /// is about to become free, and then take the right one in the order of registration. Where two users have one address,

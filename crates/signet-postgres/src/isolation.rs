@@ -24,7 +24,7 @@ impl Isolation {
     }
 }
 
-/// Runs the job in a transaction of its own.
+/// Runs the job in a separate transaction.
 pub(crate) fn read_committed<T, E: From<Error>>(
     connection: &mut PgConnection,
     job: impl FnOnce(&mut PgConnection) -> Result<T, E>,

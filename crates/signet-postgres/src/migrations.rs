@@ -44,7 +44,7 @@ pub(crate) fn apply(url: &ConnectionUrl) -> Result<Migrated, StoreError> {
     let mut connection =
         PgConnection::establish(url.as_str()).map_err(|error| unavailable(url.hide(&error.to_string())))?;
     connection.set_prepared_statement_cache_size(CacheSize::Disabled);
-    // Whoever waited for the lock must see what its holder applied, whatever the database's default isolation is.
+    // A process that waited for the lock must see what its holder applied, whatever the database's default isolation is.
     let applied = read_committed(&mut connection, |connection| {
         connection.batch_execute(BEGIN_ALONE)?;
         let failed = |what: &str, error: Box<dyn std::error::Error + Send + Sync>| {

@@ -22,7 +22,7 @@ const LEFT_AT_MOST: usize = 4;
 pub(crate) struct Workers {
     /// What a partner reads, but for single users.
     pub(crate) pages: Jobs<Arc<Pool>, PartnerId>,
-    /// What the service itself needs to know, but for keys: which partners there are.
+    /// Look-ups of the service itself except keys: which partners there are.
     pub(crate) look_ups: Jobs<Arc<Pool>, ()>,
     /// Apart from all else, or a queue full of requests would hide that the database is away.
     pub(crate) probes: Jobs<Arc<Pool>, ()>,

@@ -35,7 +35,7 @@ impl Operation<Pool> for Find {
     fn owner(&self) {}
 
     fn answer(batch: &[&Self], pool: &Pool) -> Option<Vec<Self::Answer>> {
-        // One snapshot, hence the locks of one: they cost more than a look-up.
+        // One snapshot takes its locks once: they cost more than a look-up.
         let found = with(pool, |connection| {
             connection.transaction(|connection| {
                 Ok(batch.iter().map(|key| find(connection, key).map_err(|failure| failure.0)).collect())

@@ -27,7 +27,7 @@ struct Row {
     email_key: String,
 }
 
-/// Must run inside the transaction of the migration, which nobody else can write beside.
+/// Must run inside the transaction of the migration, which locks the database against other writers.
 ///
 /// A user that already has the right key keeps it. All others give theirs up first, so that nobody waits for a key that
 /// is about to become free, and then take the right one in the order of registration. Where two users have one address,

@@ -85,7 +85,7 @@ pub struct SqliteStore {
     pools: Arc<Pools>,
     /// What a partner reads, but for single users.
     pages: Jobs<Pool, PartnerId>,
-    /// What the service itself needs to know, but for keys: which partners there are.
+    /// Look-ups of the service itself except keys: which partners there are.
     look_ups: Jobs<Pool, ()>,
     /// Keys of senders that nobody knows yet, apart from those that were verified before.
     first_uses: Lane<Pool, api_keys::Find>,

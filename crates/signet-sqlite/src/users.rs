@@ -80,7 +80,7 @@ impl Operation<Pool> for Find {
 
     fn answer(batch: &[&Self], pool: &Pool) -> Option<Vec<Self::Answer>> {
         let keys: Vec<_> = batch.iter().map(|find| (find.0, find.1)).collect();
-        // One snapshot, hence the locks of one: they cost more than a look-up.
+        // One snapshot takes its locks once: they cost more than a look-up.
         let found =
             with(pool, |connection| Ok(connection.transaction(|connection| QueryResult::Ok(find(connection, &keys)))?));
         Some(found.unwrap_or_else(|error| batch.iter().map(|_| Err(error.clone())).collect()))

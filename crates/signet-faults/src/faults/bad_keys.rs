@@ -119,7 +119,7 @@ pub(super) async fn flood(run: &Run) -> Findings {
         first_uses.done.len(),
         first_uses.done.max().as_secs_f64() * 1000.0
     ));
-    findings.promise(refused == 0, format!("no first use of a key is refused, but for {refused} times"));
+    findings.promise(refused == 0, format!("every first use of a key is served, but {refused} were refused"));
     findings
 }
 

@@ -90,7 +90,7 @@ pub fn email(bytes: &[u8]) -> bool {
     let (local, domain) = address.rsplit_once('@').expect("an address has an @");
     assert!(local.len() <= 64 && !domain.contains(char::is_whitespace), "{address:?}");
     assert_eq!(parse(address).as_ref(), Some(&email), "what was read is read again as the same");
-    // The case of a domain is IDNA's affair: `ß` is a letter of its own there.
+    // IDNA decides about the case of a domain: `ß` is a separate letter there.
     let [upper, lower] = [local.to_uppercase(), local.to_lowercase()].map(|local| format!("{local}@{domain}"));
     for other in [upper, lower, email.key().to_owned()] {
         // Some addresses become too long.

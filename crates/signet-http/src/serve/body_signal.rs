@@ -11,7 +11,7 @@ pub(crate) struct BodySignal(Rc<Cell<State>>);
 enum State {
     #[default]
     Comes,
-    /// The client does not send it before it is told `100 Continue`.
+    /// The client waits for `100 Continue` before it sends it.
     AwaitsContinue,
     /// The handler waits for it meanwhile.
     WantsContinue,

@@ -43,7 +43,7 @@ pub(super) async fn open(
     });
     let handshake = tokio::select! {
         handshake = handshake => handshake,
-        // Counted by whoever needed the room.
+        // The connection that needed the room counts this.
         () = poll_fn(|context| permit.poll_evicted(context)) => return Err(io::ErrorKind::ConnectionAborted.into()),
     };
     let event = match handshake {

@@ -39,7 +39,7 @@ pub(super) enum Rejection {
 }
 
 impl Rejection {
-    /// The reason for which actix gave an answer of its own, by the head of that answer.
+    /// The reason for an answer that actix made itself, by the head of that answer.
     pub(super) fn of_actix(head: &str) -> Self {
         if head.starts_with("HTTP/1.1 5") { Self::Internal } else { Self::Malformed }
     }

@@ -151,7 +151,7 @@ async fn a_next_request_that_came_early_is_held_to_its_own_limits() {
     assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
 }
 
-/// What `java.net.http.HttpClient` of JDK 17 sends on plain HTTP, byte for byte but for path, key and body.
+/// What `java.net.http.HttpClient` of JDK 17 sends on plain HTTP, byte for byte except path, key and body.
 const JAVA: &str = "{line} HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: {length}\r\n\
                     Host: 127.0.0.1:4401\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA\r\n\
                     Upgrade: h2c\r\nUser-Agent: Java-http-client/17.0.15\r\nAuthorization: Bearer {key}\r\n\

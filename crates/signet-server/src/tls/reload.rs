@@ -124,7 +124,7 @@ mod tests {
 
         write(&files.certificate, &new.certificate);
         assert!(watch.look(false).expect("changed").is_err(), "the key does not fit yet");
-        assert!(watch.look(false).is_none(), "an error is told once");
+        assert!(watch.look(false).is_none(), "an error is reported once");
         fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).expect("an own file");
         assert!(watch.look(false).expect("perhaps it can be read now").is_err());
         write(&files.key, &new.key);

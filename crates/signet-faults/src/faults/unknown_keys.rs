@@ -65,6 +65,7 @@ pub(super) async fn flood(run: &Run) -> Findings {
     ask_good(&good, Duration::from_secs(1)).await.expect("it does not panic");
     let mut findings = Findings::default();
 
+    let alone = ask_good(&good, length / 5).await.expect("it does not panic");
     let malformed = Strangers::start(good.address, connections, Flood::Malformed, run.seed).await;
     let usual = ask_good(&good, length).await.expect("it does not panic");
     let sent = malformed.stop().await;
@@ -95,9 +96,10 @@ pub(super) async fn flood(run: &Run) -> Findings {
     }
     let (before, after) = (usual.done.per_mille(990), under.done.per_mille(990));
     findings.measured(format!(
-        "p99 of a key in use {:.1} ms, {:.1} ms beside malformed keys; slowest first use {:.0} ms",
+        "p99 of a key in use {:.1} ms, {:.1} ms beside malformed keys, {:.1} ms without a flood; slowest first use {:.0} ms",
         after.as_secs_f64() * 1000.0,
         before.as_secs_f64() * 1000.0,
+        alone.done.per_mille(990).as_secs_f64() * 1000.0,
         first_uses.done.max().as_secs_f64() * 1000.0
     ));
     findings.promise(
